@@ -1,0 +1,89 @@
+"""Enlarge photographs up to 4 times, or reduce nothing else about them.
+
+The low-res image, resampled to the output's grid, is both the source of the path and the image that
+is concatenated to the network's input (low-res concatenation); the scale and the input's noise level
+are numbers of the condition.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import restorekit as rk
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TASK = rk.Task(
+    name="upscale",
+    summary="Enlarge photographs",
+    options=(
+        rk.Option(
+            "scale",
+            float,
+            4.0,
+            "How much larger each side becomes.",
+            minimum=0.0,
+            maximum=16.0,
+            open_minimum=True,
+        ),
+        rk.Option("size", "size", None, "Exact output size, WIDTHxHEIGHT; instead of --scale."),
+        rk.Option(
+            "noise",
+            float,
+            0.0,
+            "Noise in the input: its deviation, 0 (clean) to 0.2 of the full range.",
+            minimum=0.0,
+            maximum=0.2,
+        ),
+    ),
+    model="upscale",
+    looks=("faithful", "sharp"),
+)
+
+
+@rk.hookimpl
+def restorekit_task() -> rk.Task:
+    """The declaration of `restorekit upscale`."""
+    return TASK
+
+
+@rk.hookimpl
+def restorekit_models() -> Mapping[str, Path]:
+    """The weights in this package."""
+    return {"upscale": Path(__file__).parent / "weights" / "upscale.safetensors"}
+
+
+@rk.hookimpl
+def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
+    """Output size: round(scale × input), or the size asked for."""
+    image = inputs["image"]
+    height, width = image.shape[-2:]
+    if options["size"] is not None:
+        size = (options["size"][1], options["size"][0])
+    else:
+        size = tuple(max(1, math.floor(side * options["scale"] + 0.5)) for side in (height, width))
+    ratio = math.sqrt(size[0] * size[1] / (height * width))
+    numbers = {"scale": math.log2(ratio), "noise": 10 * options["noise"]}
+    return rk.Plan(size, {"scale": ratio}, (image, numbers))
+
+
+@rk.hookimpl
+def restorekit_condition(plan: rk.Plan, box: rk.Box) -> rk.Condition:
+    """The input resampled to the window: source and concatenated image in one."""
+    image, numbers = plan.state
+    source = rk.resample(image, plan.size, box)
+    return rk.Condition(source, concat=source, numbers=numbers)
+
+
+@rk.hookimpl
+def restorekit_degrade(
+    clean: Tensor, options: Mapping[str, Any], seed: int
+) -> Mapping[str, Tensor]:
+    """Low-res images: "clean" by antialiased bicubic reduction, "real" with blur, noise and JPEG."""
+    from restorekit_upscale.degrade import degrade
+
+    return {"image": degrade(clean, options, seed)}

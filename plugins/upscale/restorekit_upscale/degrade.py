@@ -1,0 +1,52 @@
+"""Low-res images from clean ones, for training and benchmarks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import restorekit as rk
+
+
+def degrade(clean: Tensor, options: Mapping[str, Any], seed: int) -> Tensor:
+    """(N, 3, H, W) in [−1, 1] to (N, 3, ⌊H/s⌉, ⌊W/s⌉), rounded to 8 bits.
+
+    options: "scale"; "noise", the deviation (of the full range) of Gaussian noise that is added and
+    that the condition tells of; "degradation": "clean", or "real" for what nobody tells of.
+    """
+    generator = torch.Generator(clean.device).manual_seed(seed)
+    size = tuple(max(1, math.floor(side / options["scale"] + 0.5)) for side in clean.shape[-2:])
+    if options.get("degradation", "clean") == "real":
+        low = _real(clean, size, generator)
+    else:
+        low = rk.reduce(clean, size)
+    if options.get("noise"):
+        low = low + 2 * options["noise"] * torch.randn(
+            low.shape, generator=generator, device=low.device
+        )
+    return rk.to_levels(low)
+
+
+def _real(clean: Tensor, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Each step at random strengths, none of them certain: blur, reduction, noise, JPEG (twice)."""
+    count = clean.shape[0]
+
+    def draw(low: float, high: float, share: float = 1.0) -> Tensor:
+        """Values in [low, high] for a share of the images, low for the others."""
+        values, chosen = torch.rand(2, count, generator=generator, device=clean.device)
+        return torch.where(chosen < share, low + (high - low) * values, low)
+
+    ratio = clean.shape[-1] / size[1]
+    width = draw(0.05, 0.45 * ratio, 0.6)
+    images = rk.blur(clean, width, width * draw(0.6, 1.0), draw(0.0, math.pi))
+    low = rk.reduce(images, size)
+    low = rk.sensor_noise(low, draw(0.0, 0.05, 0.5), draw(0.0, 0.05, 0.5), generator)
+    for share in (0.6, 0.2):
+        coded = rk.jpeg(low.clamp(-1, 1), draw(30.0, 95.0).round(), halve_chroma=share > 0.5)
+        chosen = torch.rand(count, generator=generator, device=clean.device) < share
+        low = torch.where(chosen[:, None, None, None], coded, low)
+    return low

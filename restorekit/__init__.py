@@ -1,0 +1,119 @@
+"""restorekit: image restoration with one diffusion engine and pluggable tasks.
+
+`restorekit.upscale(image, scale=4)` — and one such call for every installed task — takes a PIL
+image, a numpy array or a torch tensor and gives back the same kind. Everything a task plugin needs
+is exported here; anything else may change. Names are imported when first used, so that
+`import restorekit` is quick and imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from restorekit.errors import (
+    DeviceError,
+    ImageError,
+    ModelError,
+    PluginError,
+    RestoreError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from restorekit.engine.conditioning import Condition, concatenate, replace, start_from
+    from restorekit.engine.degradations import blur, jpeg, reduce, sensor_noise, to_levels
+    from restorekit.engine.loop import StepEvent
+    from restorekit.engine.noise import noise_at
+    from restorekit.engine.path import PATHS, Path
+    from restorekit.engine.resample import resample
+    from restorekit.engine.samplers import SAMPLERS, Sampler
+    from restorekit.engine.tiles import Box
+    from restorekit.hookspecs import hookimpl
+    from restorekit.task import SPEC_VERSION, Option, Plan, Task
+
+_HOMES = {
+    "Box": "engine.tiles",
+    "Condition": "engine.conditioning",
+    "Option": "task",
+    "PATHS": "engine.path",
+    "Path": "engine.path",
+    "Plan": "task",
+    "SAMPLERS": "engine.samplers",
+    "SPEC_VERSION": "task",
+    "Sampler": "engine.samplers",
+    "StepEvent": "engine.loop",
+    "Task": "task",
+    "blur": "engine.degradations",
+    "concatenate": "engine.conditioning",
+    "hookimpl": "hookspecs",
+    "jpeg": "engine.degradations",
+    "noise_at": "engine.noise",
+    "reduce": "engine.degradations",
+    "replace": "engine.conditioning",
+    "resample": "engine.resample",
+    "sensor_noise": "engine.degradations",
+    "start_from": "engine.conditioning",
+    "to_levels": "engine.degradations",
+}
+
+__all__ = [
+    "PATHS",
+    "SAMPLERS",
+    "SPEC_VERSION",
+    "Box",
+    "Condition",
+    "DeviceError",
+    "ImageError",
+    "ModelError",
+    "Option",
+    "Path",
+    "Plan",
+    "PluginError",
+    "RestoreError",
+    "Sampler",
+    "StepEvent",
+    "Task",
+    "UsageError",
+    "__version__",
+    "blur",
+    "concatenate",
+    "hookimpl",
+    "jpeg",
+    "noise_at",
+    "reduce",
+    "replace",
+    "resample",
+    "sensor_noise",
+    "start_from",
+    "to_levels",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"restorekit.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("restorekit")
+    if name.startswith("_"):
+        raise AttributeError(f"module 'restorekit' has no attribute {name!r}")
+    from restorekit.plugins import tasks
+
+    command = name.replace("_", "-")
+    if command not in tasks():
+        raise AttributeError(
+            f"module 'restorekit' has no attribute {name!r}, and no task is named so"
+        )
+    from restorekit.api import task_function
+
+    return task_function(command)
+
+
+def __dir__() -> list[str]:
+    from restorekit.plugins import tasks
+
+    return sorted({*__all__, *(name.replace("-", "_") for name in tasks())})

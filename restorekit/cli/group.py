@@ -1,0 +1,56 @@
+"""The top of the command line: built-in commands and one for every installed task, loaded when used."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+BUILT_IN = {
+    "demo": ("restorekit.cli.demo", "Upscale bundled photographs and show before and after"),
+    "doctor": ("restorekit.cli.doctor", "Show devices and versions, and try each device"),
+    "evaluate": ("restorekit.cli.evaluate", "Score a task on a folder of clean pictures"),
+    "models": ("restorekit.cli.models", "List, show and verify weights"),
+    "plugins": ("restorekit.cli.plugins", "List installed plugins"),
+    "train": ("restorekit.cli.train", "Train a task's weights"),
+}
+
+
+class Commands(click.Group):
+    """Built-in commands and tasks by name; nothing is imported before it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Every name, tasks first."""
+        from restorekit import plugins
+
+        return [*sorted(plugins.tasks()), *sorted(BUILT_IN)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of a name, importing what it needs."""
+        if cmd_name in BUILT_IN:
+            module = importlib.import_module(BUILT_IN[cmd_name][0])
+            return module.command
+        from restorekit import plugins
+
+        if cmd_name not in plugins.tasks():
+            return None
+        from restorekit.cli.task import task_command
+
+        return task_command(plugins.load(cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Two lists, from names and summaries that are known without importing."""
+        from restorekit import plugins
+
+        rows = [(name, found[0].summary) for name, found in sorted(plugins.tasks().items())]
+        if rows:
+            with formatter.section("Tasks"):
+                formatter.write_dl(rows)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[1]) for name, entry in sorted(BUILT_IN.items())])
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="restorekit", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Restore photographs: files or folders in, files out. No picture leaves this machine."""

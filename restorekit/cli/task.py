@@ -1,0 +1,158 @@
+"""A task's command, generated from its declaration."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from restorekit.api import split_options
+from restorekit.jobs.settings import COMMON_OPTIONS, Settings
+from restorekit.plugins import LoadedTask
+from restorekit.task import Option
+
+FORMATS = ("keep", "png", "jpg", "webp", "tiff")
+
+
+def task_command(loaded: LoadedTask) -> click.Command:
+    """`restorekit <task> PHOTOS... -o OUT` with the task's options and those every task has."""
+    task = loaded.task
+    own = [click_option(option) for option in task.options]
+    common = [click_option(option) for option in COMMON_OPTIONS if _offered(option, loaded)]
+    files: list[click.Parameter] = [
+        click.Argument(["photos"], nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.Option(
+            ["-o", "--out"],
+            required=True,
+            type=click.Path(path_type=Path),
+            help="Folder for the results (or a file, for one file); the tree is mirrored.",
+        ),
+        click.Option(
+            ["--format"],
+            type=click.Choice(FORMATS),
+            default="keep",
+            show_default=True,
+            help="Format of the results.",
+        ),
+        click.Option(
+            ["--quality"], type=click.IntRange(1, 100), help="For JPEG; makes WebP lossy."
+        ),
+        click.Option(["--overwrite"], is_flag=True, help="Replace results that are there already."),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
+    ]
+
+    def callback(**values: Any) -> int:
+        return restore_folder(loaded, values)
+
+    return click.Command(
+        task.name,
+        callback=callback,
+        params=[*files[:2], *own, *common, *files[2:]],
+        help=f"{task.summary}: files or folders in, OUT out.",
+    )
+
+
+def _offered(option: Option, loaded: LoadedTask) -> bool:
+    return option.name not in ("look", "fidelity") or len(loaded.task.looks) > 1
+
+
+def click_option(option: Option) -> click.Option:
+    """An option as a flag. Values are checked by the option itself, so words are the same everywhere."""
+    flag = "--" + option.name.replace("_", "-")
+    metavar = {float: "NUMBER", int: "N", "size": "WxH"}.get(option.kind, "TEXT")
+    return click.Option(
+        [flag, option.name],
+        is_flag=option.kind is bool,
+        default=option.default,
+        show_default=option.default is not None and option.kind is not bool,
+        metavar=None if option.kind is bool else "|".join(option.choices) or metavar,
+        help=option.help,
+    )
+
+
+def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
+    """Scan, plan, restore, report; the exit code."""
+    photos, out = values.pop("photos"), values.pop("out")
+    kind, quality = values.pop("format"), values.pop("quality")
+    overwrite, quiet = values.pop("overwrite"), values.pop("quiet")
+    own, common = split_options(loaded.task, values)
+    options = loaded.task.check_options(own)
+    settings = Settings.of(loaded.task, common)
+
+    from restorekit.jobs import scan
+
+    found = scan.scan(photos, out)
+    planned = scan.targets(found, out, kind)
+
+    from restorekit.jobs import run as jobs  # torch is needed from here on
+
+    jobs.prepare_folder(planned, out)
+    restorer = jobs.Restorer(loaded, options, settings)
+    say = (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
+    for note in (*loaded.problems, *found.notes):
+        say(f"note: {note}")
+    started = time.monotonic()
+    with Progress(len(planned), quiet) as progress:
+        report = jobs.run(
+            restorer, planned, overwrite=overwrite, quality=quality, tell=progress.show
+        )
+    seconds = time.monotonic() - started
+    for note in report.notes:
+        say(f"note: {note}")
+    for failure in report.failed:
+        click.echo(f"failed: {failure}", err=True)
+    say(f"{report.summary()} in {clock(seconds)} on {restorer.device}")
+    return report.exit_code
+
+
+class Progress:
+    """A bar on standard error: files done, pictures a second, time left. Silent where nobody looks."""
+
+    def __init__(self, count: int, quiet: bool = False) -> None:
+        self.count, self.started, self.last = count, time.monotonic(), 0.0
+        self.stream = click.get_text_stream("stderr")
+        self.shown = not quiet and self.stream.isatty()
+
+    def __enter__(self) -> Progress:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Clear the line."""
+        if self.shown:
+            self.stream.write("\r\x1b[K")
+
+    def show(self, step: Any) -> None:
+        """Draw the line anew, at most ten times a second."""
+        now = time.monotonic()
+        if not self.shown or (now - self.last < 0.1 and step.share < 1):
+            return
+        self.last = now
+        done = step.number - 1 + step.share
+        elapsed = now - self.started
+        rate = done / elapsed if elapsed > 0 else 0.0
+        left = clock((self.count - done) / rate) if rate > 0 else "?"
+        filled = round(20 * done / self.count)
+        bar = "█" * filled + "·" * (20 - filled)
+        text = (
+            f"{bar} {step.number}/{self.count}  {rate:.2f} images/s  {left} left  {step.path.name}"
+        )
+        self.stream.write(f"\r\x1b[K{text[: max(20, _columns() - 1)]}")
+        self.stream.flush()
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a person reads them: 4.2 s, 3:07, 1:02:45."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

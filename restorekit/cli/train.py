@@ -1,0 +1,127 @@
+"""`restorekit train TASK`: the same command on processor and GPU."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from restorekit.errors import UsageError
+
+
+@click.command(name="train")
+@click.argument("task")
+@click.option(
+    "--data",
+    "folders",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="A folder of photographs; may be given several times.",
+)
+@click.option("--config", type=click.Path(path_type=Path), required=True, help="The recipe, TOML.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder for checkpoint, log and plot.",
+)
+@click.option("--time-limit", metavar="SECONDS", help="Stop and save after so long, as 540s or 2h.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in OUT.")
+@click.option(
+    "--start-from",
+    type=click.Path(path_type=Path),
+    help="A checkpoint of another run whose averaged weights to begin with.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cuda, mps, xpu or cpu.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Processor threads; by default torch's own."
+)
+@click.option(
+    "--export",
+    "model",
+    type=click.Path(path_type=Path),
+    help="Also write the averaged weights as a model file.",
+)
+@click.option("--licence", default="Apache-2.0", show_default=True, help="Licence in its card.")
+def command(
+    task: str,
+    folders: tuple[Path, ...],
+    config: Path,
+    out: Path,
+    time_limit: str | None,
+    resume: bool,
+    start_from: Path | None,
+    device: str,
+    threads: int | None,
+    model: Path | None,
+    licence: str,
+) -> int:
+    """Train TASK's weights on photographs by a recipe; a stopped run goes on with --resume."""
+    limit = seconds(time_limit) if time_limit else None
+    from restorekit import plugins
+    from restorekit.training import recipe as recipes
+
+    recipe = recipes.read(config)
+    if recipe.task != task:
+        raise UsageError(f"{config} is a recipe for {recipe.task}, not for {task}")
+    loaded = plugins.load(task)
+
+    import torch
+
+    from restorekit import device as devices
+    from restorekit.training import drawn, export, photographs, plot, trainer
+
+    if threads:
+        torch.set_num_threads(threads)
+    training = trainer.Trainer(recipe, loaded.task, loaded.hooks, devices.choose(device))
+    state = out / "checkpoint.safetensors"
+    if resume and not state.exists():
+        raise UsageError(f"nothing to resume: there is no {state}")
+    if state.exists() and not resume:
+        raise UsageError(f"{state} is there already; give --resume to go on, or another --out")
+    if resume:
+        training.resume(state)
+    elif start_from:
+        training.start_from(start_from)
+    training.data = export.describe(folders)
+    paths, held_back = photographs.hold_back(photographs.find(folders), 20)
+    click.echo(f"{len(paths)} photographs to train on, {len(held_back)} held back", err=True)
+    pictures = photographs.load(paths)
+    drawings = drawn.draw_pictures(64, 320, recipe.seed) if recipe.drawn_share else []
+    corpus = photographs.Corpus.of(
+        pictures, recipe.crop, training.device, drawn=drawings, drawn_share=recipe.drawn_share
+    )
+    finished = trainer.run(
+        training, corpus, photographs.load(held_back), out, time_limit=limit, tell=_tell
+    )
+    plot.plot(trainer.read_log(out / "log.csv"), out / "log.svg")
+    if model:
+        from datetime import date
+
+        card = export.export(
+            state, model, name=task, licence=licence, date=date.today().isoformat()
+        )
+        click.echo(f"{model}: {card.name}, looks {', '.join(card.looks)}", err=True)
+    if not finished:
+        click.echo(f"stopped at iteration {training.iteration}; go on with --resume", err=True)
+    return 0
+
+
+def _tell(progress) -> None:
+    score = f"  {progress.psnr:.3f} dB" if progress.psnr is not None else ""
+    click.echo(
+        f"{progress.iteration:7d}  {progress.seconds:8.0f} s  loss {progress.loss:.4f}"
+        f"{score}  {progress.extra}".rstrip(),
+        err=True,
+    )
+
+
+def seconds(text: str) -> float:
+    """ "540", "540s", "9m" or "2h" in seconds; UsageError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not found or float(found[1]) <= 0:
+        raise UsageError(f"--time-limit {text!r} is no duration; write it as 540s, 9m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]

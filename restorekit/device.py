@@ -1,0 +1,89 @@
+"""Processors: which there are, which to take, what they are good at. The only module that asks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from restorekit.errors import DeviceError
+
+KINDS = ("cuda", "mps", "xpu", "cpu")
+"""In the order in which "auto" takes them; ROCm answers as cuda."""
+
+
+def available(kind: str) -> bool:
+    """Whether torch can use a kind of device here."""
+    if kind == "cpu":
+        return True
+    backend = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
+    return backend is not None and backend.is_available()
+
+
+def choose(name: str = "auto") -> torch.device:
+    """The device of a name: "auto", or "cuda", "mps", "xpu", "cpu", with a number if wanted.
+
+    Raises DeviceError where it is not there, saying what is and what to do.
+    """
+    if name == "auto":
+        return next(torch.device(kind) for kind in KINDS if available(kind))
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"--device {name!r} is none of auto, {', '.join(KINDS)}") from None
+    if device.type not in KINDS or not available(device.type):
+        present = ", ".join(kind for kind in KINDS if available(kind))
+        raise DeviceError(
+            f"--device {name} was asked for but torch {torch.__version__} finds none here (it finds "
+            f"{present}); use --device auto, or see `restorekit doctor`"
+        )
+    return device
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively, float32 elsewhere."""
+    if device.type == "cpu":
+        native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return torch.bfloat16 if native() else torch.float32
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float32
+    return torch.float32 if device.type == "mps" else torch.bfloat16
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of a device's memory."""
+
+    free: int
+    total: int
+
+
+def memory(device: torch.device) -> Memory | None:
+    """Free and total memory, or None where the system does not tell."""
+    if device.type == "cuda":
+        return Memory(*torch.cuda.mem_get_info(device))
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        return Memory(page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of torch says that memory ran out."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def release(device: torch.device) -> None:
+    """Give cached blocks back after memory ran out."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done what it was told, for timing."""
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize()

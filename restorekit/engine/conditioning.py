@@ -1,0 +1,87 @@
+"""What is known about a picture, and the ways to tell the engine of it.
+
+A `Condition` answers for one window. Task plugins build it from three conditionings, which compose:
+`source` (the path starts from the degraded image), `concatenate` (images joined to the network's
+input) and `replace` (known pixels overwrite the estimate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from dataclasses import replace as _replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is known of x0 in one window.
+
+    source: y, (N, C, h, w) float32 in [−1, 1]; zeros where a path starts from pure noise.
+    concat: (N, K, h, w) joined to the network's input, or None.
+    numbers: the network's scalars by name (scale, noise level, …): floats, or (N,) in training.
+    known: (values (N, C, h, w), mask (N, 1, h, w) with 1 = known), or None.
+    t_start: the time at which sampling starts; 1 unless the source is already nearer to x0.
+    """
+
+    source: Tensor
+    concat: Tensor | None = None
+    numbers: Mapping[str, float | Tensor] = field(default_factory=dict)
+    known: tuple[Tensor, Tensor] | None = None
+    t_start: float = 1.0
+
+    def with_numbers(self, **numbers: float | Tensor) -> Condition:
+        """The same condition with some numbers added or changed."""
+        return _replace(self, numbers={**self.numbers, **numbers})
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Condition:
+        """The same condition with a function applied to each of its images."""
+        return _replace(
+            self,
+            source=function(self.source),
+            concat=None if self.concat is None else function(self.concat),
+            known=None
+            if self.known is None
+            else (function(self.known[0]), function(self.known[1])),
+        )
+
+    def crop(self, top: int, left: int, height: int, width: int) -> Condition:
+        """The condition of a window inside this one."""
+        return self.map(lambda image: image[..., top : top + height, left : left + width])
+
+    def pad(self, bottom: int, right: int) -> Condition:
+        """The condition grown at the bottom and right by repeating its edge."""
+        if bottom == right == 0:
+            return self
+        return self.map(lambda image: F.pad(image, (0, right, 0, bottom), mode="replicate"))
+
+    def to(self, device: torch.device) -> Condition:
+        """The condition with its images on a device."""
+        return self.map(lambda image: image.to(device))
+
+
+def concatenate(condition: Condition, *images: Tensor) -> Condition:
+    """The condition with images (N, K, h, w) joined to the network's input (SR3, Palette)."""
+    joined = [image for image in (condition.concat, *images) if image is not None]
+    return _replace(condition, concat=torch.cat(joined, 1))
+
+
+def replace(condition: Condition, values: Tensor, mask: Tensor) -> Condition:
+    """The condition with known pixels: x̂0 takes `values` where mask is 1 (masked replacement)."""
+    return _replace(condition, known=(values, mask))
+
+
+def start_from(condition: Condition, t: float) -> Condition:
+    """The condition whose sampling starts at time t from the source (SDEdit; Meng 2022)."""
+    return _replace(condition, t_start=t)
+
+
+def overwrite_known(x0_hat: Tensor, condition: Condition) -> Tensor:
+    """The estimate with the known pixels in place, exactly; the estimate itself where none is known."""
+    if condition.known is None:
+        return x0_hat
+    values, mask = condition.known
+    return torch.where(mask > 0.5, values, x0_hat)

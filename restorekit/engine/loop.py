@@ -1,0 +1,261 @@
+"""The one loop that runs every sampler, and the restoration of a picture window by window.
+
+A picture is padded to a grid of the network's; a region (one tile where one call is enough, a
+full-width band where there are several) is grown by what its calls can see, sampled whole, and cut
+back. Each call works in tiles on the same grid. So results do not depend on tiles, bands or batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from restorekit.engine.conditioning import Condition, overwrite_known
+from restorekit.engine.denoiser import Denoise
+from restorekit.engine.noise import noise_at
+from restorekit.engine.path import Path
+from restorekit.engine.samplers import Estimate, Noise, Sampler
+from restorekit.engine.tiles import Box, best_tile, cut, round_up
+from restorekit.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """A step just made: its number, of how many, its time, where, and the estimate x̂0 there."""
+
+    step: int
+    steps: int
+    t: float
+    box: Box
+    x0_hat: Tensor
+
+
+def sample(
+    sampler: Sampler,
+    estimate: Estimate,
+    path: Path,
+    y: Tensor,
+    x: Tensor,
+    times: Sequence[float],
+    noise: Callable[[int], Tensor],
+) -> Tensor:
+    """x at the last of `times`, from x at the first. noise(i): fresh noise of step i, of x's shape."""
+    state = sampler.init(x)
+    for i, (t, s) in enumerate(zip(times, times[1:], strict=False)):
+        state = sampler.step(estimate, path, y, state, t, s, _noise_of(noise, i))
+    return state.x
+
+
+def _noise_of(noise: Callable[[int], Tensor], step: int) -> Noise:
+    return lambda: noise(step)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One sampling: its method and times, the numbers it adds to the condition, and its weight.
+
+    start_noise: deviation of x_1 around the path's mean, in units of σ; 0 starts from the source
+    itself. The results of several runs are averaged by their weights.
+    """
+
+    sampler: Sampler
+    times: Sequence[float]
+    numbers: dict[str, float] = field(default_factory=dict)
+    start_noise: float = 1.0
+    weight: float = 1.0
+
+    @property
+    def evaluations(self) -> int:
+        """Calls of the denoiser; one less where the last step of a method needs only one."""
+        return self.sampler.evaluations * (len(self.times) - 2) + 1
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What restores pictures with one model on one device.
+
+    denoise: the model's denoiser. precise: the same in float32, called for a tile whose result is
+    not finite. radius: the network's, in output pixels. multiple: tile edges and the padded picture
+    are multiples of it. budget: pixels of the largest network call. batch: tiles a call.
+    """
+
+    denoise: Denoise
+    precise: Callable[[], Denoise]
+    path: Path
+    radius: int
+    multiple: int
+    device: torch.device
+    budget: int = 1 << 22
+    batch: int = 1
+
+    @property
+    def margin(self) -> int:
+        """The radius, rounded up to whole multiples."""
+        return round_up(self.radius, self.multiple)
+
+    def regions(self, size: tuple[int, int], runs: Sequence[Run]) -> list[Box]:
+        """The windows of a picture (height, width) that are sampled one after another."""
+        canvas = self.canvas(size)
+        if max(run.evaluations for run in runs) == 1:
+            tile = best_tile(canvas, self.margin, self.multiple, self.budget)
+        else:
+            rows = 2 * self.budget // canvas.width // self.multiple * self.multiple
+            tile = (max(rows, 4 * self.margin), canvas.width)  # less would mostly be margin
+        return list(cut(canvas, *tile))
+
+    def canvas(self, size: tuple[int, int]) -> Box:
+        """The padded picture."""
+        return Box(0, 0, *(round_up(side, self.multiple) for side in size))
+
+    def restore(
+        self,
+        size: tuple[int, int],
+        runs: Sequence[Run],
+        condition: Callable[[Box], Condition],
+        *,
+        correct: Callable[[Box, Tensor, float], Tensor] | None = None,
+        strength: float = 1.0,
+        seed: int = 0,
+        watch: Callable[[StepEvent], None] | None = None,
+    ) -> Iterator[tuple[Box, Tensor]]:
+        """Windows of the restored picture, each once, covering (height, width): (box, x0 on CPU).
+
+        condition, correct: of a window inside the picture. strength: the share that is kept of what
+        was changed, x0 = y + strength (x̂0 − y). Raises DeviceError where results are not finite.
+        """
+        picture, canvas = Box(0, 0, *size), self.canvas(size)
+        calls = max(run.evaluations for run in runs)
+        for region in self.regions(size, runs):
+            grown = region.grow(calls * self.margin, canvas)
+            window = _Window(self, grown, region, picture, canvas, correct, watch)
+            known = window.condition(condition)
+            results = [run.weight * window.sample(run, known, seed) for run in runs]
+            x0 = results[0] if len(results) == 1 else torch.stack(results).sum(0)
+            if strength != 1.0:
+                x0 = torch.lerp(known.source, x0, strength)
+            inside = region.clip(picture)
+            rows, columns = inside.relative_to(grown).slices()
+            last = overwrite_known(x0, known)[..., rows, columns]
+            yield inside, last.cpu()
+
+
+@dataclass(frozen=True)
+class _Window:
+    """One region with what its calls can see around it."""
+
+    engine: Engine
+    grown: Box
+    region: Box
+    picture: Box
+    canvas: Box
+    correct: Callable[[Box, Tensor, float], Tensor] | None
+    watch: Callable[[StepEvent], None] | None
+
+    def condition(self, condition: Callable[[Box], Condition]) -> Condition:
+        """The condition of the grown window; beyond the picture its edge is repeated."""
+        inside = self.grown.clip(self.picture)
+        known = condition(inside).to(self.engine.device)
+        return known.pad(self.grown.height - inside.height, self.grown.width - inside.width)
+
+    def sample(self, run: Run, known: Condition, seed: int) -> Tensor:
+        """x0 of the grown window by one run; right in the region, and nothing in particular around."""
+        engine, y = self.engine, known.source
+        known = known.with_numbers(**run.numbers)
+        channels, remaining = y.shape[1], [run.evaluations]
+
+        def noise(step: int) -> Tensor:
+            return noise_at(self.grown, channels, seed=seed, step=step, device=engine.device)
+
+        def estimate(x: Tensor, t: float) -> Tensor:
+            remaining[0] -= 1
+            area = self.region.grow(max(remaining[0], 0) * engine.margin, self.canvas)
+            x0_hat = self.call(x, t, known, area)
+            if self.watch:
+                done = run.evaluations - remaining[0]
+                self.watch(StepEvent(done, run.evaluations, t, area, self.part(x0_hat, area)))
+            return x0_hat
+
+        x = y
+        if run.start_noise:
+            alpha, gamma, sigma = (float(c) for c in engine.path.at(run.times[0]))
+            x = (alpha + gamma) * y + (run.start_noise * sigma) * noise(0)
+        return sample(run.sampler, estimate, engine.path, y, x, run.times, lambda i: noise(i + 1))
+
+    def call(self, x: Tensor, t: float, known: Condition, area: Box) -> Tensor:
+        """x̂0 with the network's answer inside an area, tile by tile; the source elsewhere."""
+        engine = self.engine
+        height, width = best_tile(area, engine.margin, engine.multiple, engine.budget)
+        tiles = list(cut(area, height, width))
+        if len(tiles) == 1 and tiles[0].grow(engine.margin, self.canvas) == self.grown:
+            return self.finish(self.denoise(x, t, known), t, known, self.grown)
+        whole = known.source.clone()
+        for group in _same_size(tiles, self.reach, engine.batch):
+            boxes = [self.reach(tile).relative_to(self.grown) for tile in group]
+            parts = _stack([known.crop(*box) for box in boxes])
+            answer = self.denoise(torch.cat([x[..., *box.slices()] for box in boxes]), t, parts)
+            for tile, result in zip(group, answer, strict=True):
+                rows, columns = tile.relative_to(self.reach(tile)).slices()
+                target_rows, target_columns = tile.relative_to(self.grown).slices()
+                whole[..., target_rows, target_columns] = result[None, :, rows, columns]
+        return self.finish(whole, t, known, area)
+
+    def reach(self, tile: Box) -> Box:
+        """What a tile's call sees."""
+        return tile.grow(self.engine.margin, self.canvas).clip(self.grown)
+
+    def denoise(self, x: Tensor, t: float, known: Condition) -> Tensor:
+        """One network call; once more in float32 where the result is not finite."""
+        time = torch.tensor(t, dtype=torch.float64)
+        x0_hat = self.engine.denoise(x, time, known)
+        if not x0_hat.sum().isfinite():
+            x0_hat = self.engine.precise()(x, time, known)
+            if not x0_hat.isfinite().all():
+                raise DeviceError(
+                    "the network's result is not finite, in float32 too; the weights or the "
+                    "processor are damaged: try `restorekit models verify` and `restorekit doctor`"
+                )
+        return x0_hat
+
+    def finish(self, x0_hat: Tensor, t: float, known: Condition, area: Box) -> Tensor:
+        """The estimate corrected by the task where it lies in the picture; known pixels in place."""
+        inside = area.clip(self.picture)
+        if self.correct and inside.pixels > 0:
+            part = self.correct(inside, self.part(x0_hat, inside), t)
+            rows, columns = inside.relative_to(self.grown).slices()
+            x0_hat[..., rows, columns] = part
+        return overwrite_known(x0_hat, known)
+
+    def part(self, image: Tensor, box: Box) -> Tensor:
+        """A window of an image of the grown window."""
+        rows, columns = box.relative_to(self.grown).slices()
+        return image[..., rows, columns]
+
+
+def _same_size(
+    tiles: Sequence[Box], reach: Callable[[Box], Box], batch: int
+) -> Iterator[list[Box]]:
+    """Groups of at most `batch` tiles whose calls see windows of one size."""
+    groups: dict[tuple[int, int], list[Box]] = {}
+    for tile in tiles:
+        seen = reach(tile)
+        groups.setdefault((seen.height, seen.width), []).append(tile)
+    for group in groups.values():
+        for start in range(0, len(group), batch):
+            yield group[start : start + batch]
+
+
+def _stack(conditions: Sequence[Condition]) -> Condition:
+    """One condition for a batch of windows, which share their numbers."""
+    first = conditions[0]
+    return Condition(
+        torch.cat([c.source for c in conditions]),
+        None
+        if first.concat is None
+        else torch.cat([c.concat for c in conditions if c.concat is not None]),
+        first.numbers,
+        None,
+        first.t_start,
+    )

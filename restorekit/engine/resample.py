@@ -1,0 +1,86 @@
+"""Separable resampling, window by window: any window equals the crop of the whole, bit for bit.
+
+Every output sample is a sum over a few input samples with weights computed in float64 from its own
+position, taken in a fixed order; nothing depends on the window asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def cubic(x: Tensor) -> Tensor:
+    """Keys' cubic kernel with a = −1/2 (Keys 1981), the one of MATLAB and Pillow."""
+    x = x.abs()
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
+
+
+def lanczos(x: Tensor) -> Tensor:
+    """Lanczos' windowed sinc with three lobes."""
+    return torch.where(x.abs() < 3, torch.sinc(x) * torch.sinc(x / 3), torch.zeros_like(x))
+
+
+KERNELS = {"bicubic": (cubic, 2.0), "lanczos": (lanczos, 3.0)}
+
+
+@lru_cache(maxsize=32)
+def taps(
+    size_in: int, size_out: int, start: int, length: int, kernel: str = "bicubic"
+) -> tuple[Tensor, Tensor]:
+    """(indices, weights), each (length, taps), of output samples start … start + length − 1.
+
+    Samples sit at half-integers and the two extents coincide; the kernel widens when reducing
+    (antialiased, as MATLAB's imresize does); indices are clamped to the input (its edge repeats).
+    """
+    function, support = KERNELS[kernel]
+    ratio = size_in / size_out
+    widened = max(ratio, 1.0)
+    centre = (torch.arange(start, start + length, dtype=torch.float64) + 0.5) * ratio - 0.5
+    count = 2 * math.ceil(support * widened)
+    first = (centre - support * widened).floor().to(torch.int64) + 1
+    index = first[:, None] + torch.arange(count)
+    weight = function((index - centre[:, None]) / widened)
+    weight = weight / weight.sum(1, keepdim=True)
+    return index.clamp(0, size_in - 1), weight.to(torch.float32)
+
+
+def resample(
+    image: Tensor,
+    size: tuple[int, int],
+    window: tuple[int, int, int, int] | None = None,
+    kernel: str = "bicubic",
+) -> Tensor:
+    """An image (N, C, H, W) resampled to size (height, width), or one window of the result.
+
+    window: (top, left, height, width) in output samples, inside `size`.
+    """
+    top, left, height, width = window or (0, 0, *size)
+    rows, row_weights = taps(image.shape[-2], size[0], top, height, kernel)
+    columns, column_weights = taps(image.shape[-1], size[1], left, width, kernel)
+    first, last = int(rows.min()), int(rows.max())
+    strip = image[..., first : last + 1, :]
+    wide = _weigh(strip, columns, column_weights, dim=-1)
+    return _weigh(wide, rows - first, row_weights, dim=-2)
+
+
+def _weigh(image: Tensor, index: Tensor, weight: Tensor, dim: int) -> Tensor:
+    index, weight = index.to(image.device), weight.to(image.device)
+    shape = (-1, 1) if dim == -2 else (-1,)
+    total = image.index_select(dim, index[:, 0]) * weight[:, 0].reshape(shape)
+    for tap in range(1, index.shape[1]):
+        part = image.index_select(dim, index[:, tap])
+        total.addcmul_(part, weight[:, tap].reshape(shape))
+    return total
+
+
+def resampling_matrix(size_in: int, size_out: int, kernel: str = "bicubic") -> Tensor:
+    """The (size_out, size_in) matrix of `taps`, for batches of small images."""
+    index, weight = taps(size_in, size_out, 0, size_out, kernel)
+    matrix = torch.zeros(size_out, size_in)
+    return matrix.scatter_add_(1, index, weight)

@@ -1,0 +1,96 @@
+"""Windows of the output: boxes, and the grids that cut a canvas into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Box(NamedTuple):
+    """A window in output pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        """One past the last row."""
+        return self.top + self.height
+
+    @property
+    def right(self) -> int:
+        """One past the last column."""
+        return self.left + self.width
+
+    @property
+    def pixels(self) -> int:
+        """Its area."""
+        return self.height * self.width
+
+    def grow(self, margin: int, inside: Box) -> Box:
+        """The box with a margin on each side, cut off at the edges of another."""
+        return from_edges(
+            max(self.top - margin, inside.top),
+            max(self.left - margin, inside.left),
+            min(self.bottom + margin, inside.bottom),
+            min(self.right + margin, inside.right),
+        )
+
+    def clip(self, inside: Box) -> Box:
+        """The part of the box inside another."""
+        return self.grow(0, inside)
+
+    def relative_to(self, other: Box) -> Box:
+        """The same window, counted from another's corner."""
+        return Box(self.top - other.top, self.left - other.left, self.height, self.width)
+
+    def slices(self) -> tuple[slice, slice]:
+        """(rows, columns) for indexing."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+def from_edges(top: int, left: int, bottom: int, right: int) -> Box:
+    """A box from its edges; bottom and right are one past the last."""
+    return Box(top, left, bottom - top, right - left)
+
+
+def round_up(value: int, multiple: int) -> int:
+    """The least multiple that is not below value."""
+    return -(-value // multiple) * multiple
+
+
+def cut(area: Box, height: int, width: int) -> Iterator[Box]:
+    """Boxes of at most height × width that cover an area, row by row."""
+    for top in range(area.top, area.bottom, height):
+        for left in range(area.left, area.right, width):
+            yield Box(top, left, height, width).clip(area)
+
+
+def best_tile(canvas: Box, margin: int, multiple: int, budget: int) -> tuple[int, int]:
+    """(height, width) of the tiles, on multiples, that cost the fewest pixels with their margins.
+
+    budget: pixels of the largest tile with its margins. Where even one multiple with its margins is
+    above it, the smallest tile is taken.
+    """
+    best, best_cost = (multiple, multiple), None
+    rows, columns = canvas.height // multiple, canvas.width // multiple
+    for count in sorted({-(-columns // parts) for parts in range(1, columns + 1)}, reverse=True):
+        width = count * multiple
+        grown_width = min(width + 2 * margin, canvas.width)
+        fitting = (
+            canvas.height
+            if canvas.height * grown_width <= budget
+            else ((budget // grown_width - 2 * margin) // multiple * multiple)
+        )
+        height = min(fitting, rows * multiple)
+        if height < multiple:
+            continue
+        down, across = -(-canvas.height // height), -(-canvas.width // width)
+        cost = (canvas.height + 2 * margin * (down - 1)) * (
+            canvas.width + 2 * margin * (across - 1)
+        )
+        if best_cost is None or cost < best_cost:
+            best, best_cost = (height, width), cost
+    return best

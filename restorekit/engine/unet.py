@@ -1,0 +1,213 @@
+"""The network F: a UNet of residual 3×3 blocks on a space-to-depth grid.
+
+Time and the condition's numbers enter through a sinusoidal embedding as a scale and a shift of each
+block's inner channels. No layer of the default configuration looks further than `radius` output
+pixels, which is what makes exact tiling possible.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from restorekit.engine import codec
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """What a UNet is made of; written whole into a model's card.
+
+    Raises ValueError where the numbers contradict each other.
+    """
+
+    channels: int = 3  # of the image that is predicted
+    concat: int = 3  # of what is concatenated to it: the resampled source, auxiliary images
+    factor: int = 4  # space-to-depth
+    widths: tuple[int, ...] = (64, 128)  # channels a level; each level halves the grid
+    blocks: tuple[int, ...] = (4, 6)  # residual blocks a level, on each side; the last level once
+    numbers: tuple[str, ...] = ()  # names of the scalars of the condition, beside t
+    embedding: int = 128
+    attention: tuple[int, ...] = ()  # levels with self-attention; looks at everything
+    norm_groups: int = 0  # GroupNorm before each convolution; 0: none; looks at everything
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks):
+            raise ValueError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
+        if self.norm_groups and any(w % self.norm_groups for w in self.widths):
+            raise ValueError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
+
+    @property
+    def stride(self) -> int:
+        """Output pixels to one pixel of the coarsest level; sizes are multiples of it."""
+        return self.factor * 2 ** (len(self.widths) - 1)
+
+    @property
+    def radius(self) -> float:
+        """Receptive field: the farthest input pixel, in output pixels, that a result can depend on.
+
+        infinity with attention or GroupNorm, which look at the whole image.
+        """
+        if self.attention or self.norm_groups:
+            return math.inf
+        levels = len(self.widths)
+        steps = [self.factor * 2**level for level in range(levels)]
+        sides = [2 if level < levels - 1 else 1 for level in range(levels)]
+        convolutions = sum(
+            2 * side * count * step
+            for side, count, step in zip(sides, self.blocks, steps, strict=True)
+        )
+        # head and tail reach one cell of the first level each; a value of a coarse cell spreads
+        # over the whole cell on the way up, so each halving adds up to one finer cell less a pixel.
+        return convolutions + 2 * steps[0] + (steps[-1] - 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A record that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> UNetConfig:
+        """The inverse of `to_dict`; unknown keys raise TypeError."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+
+
+class UNet(nn.Module):
+    """F(x, concat, t, numbers): images in, one image of the same size out."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        cell = config.factor**2
+        widths, blocks, last = config.widths, config.blocks, len(config.widths) - 1
+        self.embed = Embedding(1 + len(config.numbers), config.embedding)
+        self.head = nn.Conv2d((config.channels + config.concat) * cell, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(_level(config, i, blocks[i]) for i in range(last))
+        self.down = nn.ModuleList(
+            nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in range(last)
+        )
+        self.middle = _level(config, last, blocks[last])
+        self.up = nn.ModuleList(
+            nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in reversed(range(last))
+        )
+        self.decoder = nn.ModuleList(_level(config, i, blocks[i]) for i in reversed(range(last)))
+        self.tail = nn.Conv2d(widths[0], config.channels * cell, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
+        """The prediction, (N, channels, H, W), in x's dtype.
+
+        x: (N, channels, H, W). concat: (N, concat, H, W), or None where config.concat is 0.
+        t: (N,) or (1,) times in [0, 1]. numbers: (N or 1, len(config.numbers)). One row of t and
+        numbers serves a whole batch, and is folded into the weights. H and W are multiples of
+        `config.stride`; ValueError otherwise.
+        """
+        if x.shape[-2] % self.config.stride or x.shape[-1] % self.config.stride:
+            raise ValueError(
+                f"size {tuple(x.shape[-2:])} is no multiple of the stride {self.config.stride}"
+            )
+        factor = self.config.factor
+        joined = x if concat is None else torch.cat([x, concat], 1)
+        grid = codec.encode(joined, factor).contiguous(memory_format=torch.channels_last)
+        rows = max(len(t), len(numbers))
+        times = t[:, None].to(numbers.dtype).expand(rows, 1)
+        code = self.embed(torch.cat([times, numbers.expand(rows, -1)], 1)).to(x.dtype)
+        head = self.head(grid)
+        hidden, skips = head, []
+        for level, down in zip(self.encoder, self.down, strict=True):
+            hidden = _run(level, hidden, code)
+            skips.append(hidden)
+            hidden = down(hidden)
+        hidden = _run(self.middle, hidden, code)
+        for level, up in zip(self.decoder, self.up, strict=True):
+            hidden = F.pixel_shuffle(up(hidden), 2).add_(skips.pop())
+            hidden = _run(level, hidden, code)
+        return codec.decode(self.tail(hidden + head), factor)
+
+
+def _level(config: UNetConfig, level: int, count: int) -> nn.ModuleList:
+    width = config.widths[level]
+    layers: list[nn.Module] = [
+        Block(width, config.embedding, config.norm_groups) for _ in range(count)
+    ]
+    if level in config.attention:
+        layers.append(Attention(width, config.norm_groups))
+    return nn.ModuleList(layers)
+
+
+def _run(layers: nn.Module, hidden: Tensor, code: Tensor) -> Tensor:
+    for layer in layers:  # type: ignore[attr-defined]
+        hidden = layer(hidden, code)
+    return hidden
+
+
+class Embedding(nn.Module):
+    """Scalars to a vector: sines and cosines of each (Vaswani 2017), then two layers."""
+
+    def __init__(self, scalars: int, width: int, octaves: int = 5) -> None:
+        super().__init__()
+        self.register_buffer(
+            "frequencies", math.pi * 2.0 ** torch.arange(octaves), persistent=False
+        )
+        self.layers = nn.Sequential(
+            nn.Linear(scalars * (2 * octaves + 1), width), nn.SiLU(), nn.Linear(width, width)
+        )
+
+    def forward(self, scalars: Tensor) -> Tensor:
+        """(N, S) numbers, float32, to (N, width)."""
+        phases = scalars[..., None] * self.frequencies.to(scalars.dtype)  # (N, S, octaves)
+        features = torch.cat([scalars[..., None], phases.sin(), phases.cos()], -1).flatten(1)
+        return F.silu(self.layers(features.to(self.layers[0].weight.dtype)))
+
+
+class Block(nn.Module):
+    """x + conv(silu(scale · conv(x) + shift)), 3×3 each; scale and shift from the embedding."""
+
+    def __init__(self, width: int, embedding: int, norm_groups: int = 0) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(norm_groups, width) if norm_groups else nn.Identity()
+        self.inner = nn.Conv2d(width, width, 3, padding=1)
+        self.outer = nn.Conv2d(width, width, 3, padding=1)
+        self.modulate = nn.Linear(embedding, 2 * width)
+        nn.init.zeros_(self.modulate.weight)
+        nn.init.zeros_(self.modulate.bias)
+        with torch.no_grad():
+            self.outer.weight.mul_(0.1)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """(N, width, h, w) to the same; code: (N or 1, embedding)."""
+        scale, shift = self.modulate(code).chunk(2, 1)
+        hidden = self.norm(x)
+        if (
+            code.shape[0] == 1
+        ):  # folding costs nothing; modulating costs a pass over the activations
+            gain = 1 + scale[0]
+            bias = self.inner.bias * gain + shift[0]
+            hidden = F.conv2d(
+                hidden, self.inner.weight * gain[:, None, None, None], bias, padding=1
+            )
+        else:
+            hidden = self.inner(hidden)
+            hidden = torch.addcmul(shift[..., None, None], hidden, 1 + scale[..., None, None])
+        return self.outer(F.silu(hidden, inplace=not torch.is_grad_enabled())).add_(x)
+
+
+class Attention(nn.Module):
+    """Self-attention over all positions, one head, with a residual around it."""
+
+    def __init__(self, width: int, norm_groups: int = 0) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(norm_groups, width) if norm_groups else nn.Identity()
+        self.project = nn.Conv2d(width, 3 * width, 1)
+        self.out = nn.Conv2d(width, width, 1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:  # noqa: ARG002 (a layer's call form)
+        """(N, width, h, w) to the same."""
+        q, k, v = self.project(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, -1)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(mixed.transpose(1, 2).reshape(x.shape))

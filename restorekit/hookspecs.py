@@ -1,0 +1,104 @@
+"""The contract between restorekit and its plugins: version 1.
+
+A plugin is a module (or object) whose functions carry `@restorekit.hookimpl`. For one run, the plugin
+manager holds the task's plugin and the add-ons and nothing else, so each hook is a plain call that an
+add-on may wrap (`@restorekit.hookimpl(wrapper=True)`). Images are float32 tensors (N, C, H, W) in
+[−1, 1]; N is 1 when a picture is restored, the batch in training. Hooks are pure: they draw no
+randomness but from the seeds they are given, and write nothing.
+
+An implementation may leave arguments out, and must not give one a default value: pluggy never fills
+such an argument, so registration refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from restorekit.task import Plan, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from restorekit.engine.conditioning import Condition
+    from restorekit.engine.loop import StepEvent
+    from restorekit.engine.samplers import Sampler
+    from restorekit.engine.tiles import Box
+
+hookspec = pluggy.HookspecMarker("restorekit")
+hookimpl = pluggy.HookimplMarker("restorekit")
+"""Marks a plugin's function as the implementation of the hook of its name."""
+
+
+@hookspec(firstresult=True)
+def restorekit_task() -> Task:
+    """The task's declaration. Called when its command or Python call is built; must be cheap."""
+    ...
+
+
+@hookspec(firstresult=True)
+def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+    """What can only be known from the whole picture: output size, scale, noise level, exposure.
+
+    Called once a picture, before anything else. inputs: the task's images by name. options: every
+    option of the task, checked. Raises UsageError for a picture the task cannot take.
+    """
+    ...
+
+
+@hookspec(firstresult=True)
+def restorekit_condition(plan: Plan, box: Box) -> Condition:
+    """What is known in a window of the output, which lies inside plan.size.
+
+    Promise: the condition of a window equals the crop of the condition of the whole, bit for bit.
+    Called once a window; the engine grows windows by the margin it needs.
+    """
+    ...
+
+
+@hookspec(firstresult=True)
+def restorekit_correct(plan: Plan, box: Box, x0_hat: Tensor, t: float) -> Tensor:
+    """The estimate of x0 made to agree with what is measured; by default it is left as it is.
+
+    Called at each step for each window, after the network. Known pixels of the condition are
+    overwritten after it, exactly.
+    """
+    ...
+
+
+@hookspec(firstresult=True)
+def restorekit_finish(plan: Plan, box: Box, x0: Tensor) -> Tensor:
+    """The window in the picture's own encoding, still in [−1, 1]; by default x0 itself."""
+    ...
+
+
+@hookspec(firstresult=True)
+def restorekit_degrade(
+    clean: Tensor, options: Mapping[str, Any], seed: int
+) -> Mapping[str, Tensor]:
+    """The task's inputs made from clean images (N, C, H, W): training pairs, benchmark inputs.
+
+    options: as for prepare, and "degradation": the name of one of the task's ways to degrade.
+    Runs on clean's device; the same seed gives the same result.
+    """
+    ...
+
+
+@hookspec
+def restorekit_step(event: StepEvent) -> None:
+    """Tells of a step made. Observers must not change the event's tensors."""
+
+
+@hookspec
+def restorekit_models() -> Mapping[str, Path]:
+    """Weights this plugin brings: safetensors files by name."""
+    ...
+
+
+@hookspec
+def restorekit_samplers() -> Mapping[str, Sampler]:
+    """Samplers this plugin adds to the table."""
+    ...

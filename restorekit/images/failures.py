@@ -1,0 +1,112 @@
+"""Whatever goes wrong with a file becomes one sentence: which file, what is wrong, what to do."""
+
+from __future__ import annotations
+
+import errno
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from PIL import Image
+
+from restorekit.errors import ImageError, RestoreError
+
+_PILLOW = threading.RLock()
+_ADVICE = {
+    errno.ENOENT: "there is no such file; check its name",
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EACCES: "permission denied; change its permissions or use another folder",
+    errno.EPERM: "permission denied; change its permissions or use another folder",
+    errno.EROFS: "the disk is read-only; use another folder",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.ENOTDIR: "a part of its path is not a folder; check its path",
+    errno.ENAMETOOLONG: "its name is too long; shorten it",
+    errno.EMFILE: "too many files are open; close some programs",
+    errno.EIO: "the disk does not answer properly; check it",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+}
+
+
+def shown(path: Path | str) -> str:
+    """The path as it can be printed on one line, whatever bytes it holds."""
+    printable = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in printable)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Pillow without its warnings and its size limit, for which ours stands; one thread at a time.
+
+    Both live in the process, so the lock keeps two threads from restoring each other's state.
+    """
+    with _PILLOW, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Turn any failure inside into an ImageError about reading `path`."""
+    try:
+        yield
+    except RestoreError:
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise unreadable(path, _decoding_reason(path, error)) from error
+        raise ImageError(f"{shown(path)} cannot be read: {_system_reason(error)}") from error
+    except MemoryError as error:
+        raise unreadable(path, "it needs more memory than is free; close other programs") from error
+    except Exception as error:  # a damaged file may break a decoder in any way
+        raise unreadable(path, _decoding_reason(path, error)) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn any failure inside into an ImageError about writing `path`."""
+    try:
+        yield
+    except RestoreError:
+        raise
+    except OSError as error:
+        raise ImageError(f"{shown(path)} was not written: {_system_reason(error)}") from error
+    except MemoryError as error:
+        raise ImageError(
+            f"{shown(path)} was not written: too little memory is free; close other programs"
+        ) from error
+
+
+def unreadable(path: Path | str, reason: str) -> ImageError:
+    """The error for a file that opens but is no picture for us."""
+    return ImageError(f"{shown(path)} is not a picture restorekit can read: {reason}")
+
+
+def early_end(length: int, missing: int = 0) -> str:
+    """Why a file of `length` bytes is refused; `missing` more were expected, 0 if unknown."""
+    whole = f" of {length + missing:,}" if missing else ""
+    return (
+        f"the file ends early (truncated at {length:,}{whole} bytes); copy it again from its source"
+    )
+
+
+def _system_reason(error: OSError) -> str:
+    known = _ADVICE.get(error.errno or 0)
+    return known or f"{error.strerror or error}; try again or use another folder"
+
+
+def _decoding_reason(path: Path | str, error: Exception) -> str:
+    """Early end or damage, from what Pillow and its decoders say."""
+    words = str(error).lower()
+    short = isinstance(error, EOFError | struct.error) or isinstance(error.__cause__, struct.error)
+    if short or any(word in words for word in ("truncated", "unexpected end", "not enough")):
+        with suppress(OSError):
+            return early_end(Path(path).stat().st_size)
+    return "its data are damaged or of an unusual kind; open and save it in another program"

@@ -1,0 +1,1 @@
+"""Jobs: from folders of files to restored files. Scan, plan, restore, report."""

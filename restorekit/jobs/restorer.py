@@ -1,0 +1,188 @@
+"""One picture restored by one task: plan, windows through the engine, back to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restorekit import device as devices
+from restorekit.engine.loop import Engine, Run
+from restorekit.engine.samplers import SAMPLERS
+from restorekit.engine.schedules import uniform_times
+from restorekit.engine.tiles import Box, round_up
+from restorekit.errors import DeviceError, UsageError
+from restorekit.images import Picture, premultiply, quantise, unpremultiply
+from restorekit.jobs.settings import Settings
+from restorekit.models import store
+from restorekit.models.find import find
+from restorekit.plugins import LoadedTask
+from restorekit.task import Plan
+
+ALIGNMENT = 16  # network pixels: the shapes for which a processor's convolutions agree bit for bit
+BYTES_PER_PIXEL = 220  # of working memory to an output pixel of a network call, measured
+SMALLEST_TILE = 1 << 18
+
+Tell = Callable[[int, int], None]
+"""Told of progress: output pixels done, and of how many."""
+
+
+Fits = Callable[[int, int], None]
+"""Given the result's width and height before any work; raises where they cannot be written."""
+
+
+def _silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _any_size(width: int, height: int) -> None:
+    """Every size fits in memory."""
+
+
+class Restorer:
+    """A task with its options, ready for any number of pictures; the model is loaded once."""
+
+    def __init__(self, loaded: LoadedTask, options: Mapping[str, Any], settings: Settings) -> None:
+        self.task, self.hooks, self.listing = loaded.task, loaded.hooks, loaded.listing
+        self.options, self.settings = loaded.task.check_options(options), settings
+        self.device = devices.choose(settings.device)
+        self.model = store.load(find(settings.model))
+        if self.model.card.task != self.task.name:
+            raise UsageError(
+                f"--model {settings.model} is for {self.model.card.task}, not for {self.task.name}"
+            )
+        self.budget = self._first_budget()
+
+    def _first_budget(self) -> int:
+        """Pixels of the largest network call: the tile asked for, or what memory holds easily."""
+        if self.settings.tile:
+            config = self.model.config
+            margin = 2 * round_up(int(config.radius), self.multiple)
+            return (round_up(self.settings.tile, self.multiple) + margin) ** 2
+        memory = devices.memory(self.device)
+        if memory is None:
+            return 1 << 22
+        return int(min(max(memory.free / 4 / BYTES_PER_PIXEL, SMALLEST_TILE), 1 << 23))
+
+    @property
+    def multiple(self) -> int:
+        """Tile edges and the padded picture are multiples of it."""
+        return max(ALIGNMENT * self.model.config.factor, self.model.config.stride)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine with the model in the device's best precision."""
+        denoiser = self.model.denoiser(self.device, devices.precision(self.device))
+        return Engine(
+            denoiser,
+            lambda: self.model.denoiser(self.device, torch.float32),
+            denoiser.path,
+            int(self.model.config.radius),
+            self.multiple,
+            self.device,
+        )
+
+    def __call__(self, picture: Picture, tell: Tell = _silent, fits: Fits = _any_size) -> Picture:
+        """The restored picture, of the same mode, depth and metadata.
+
+        Memory beside the result and the input is bounded by the budget; when it runs out, tiles are
+        halved and the picture is begun again. Raises RestoreError.
+        """
+        while True:
+            try:
+                return self._restored(picture, tell, fits)
+            except (RuntimeError, MemoryError) as error:
+                if not devices.is_out_of_memory(error):
+                    raise
+                devices.release(self.device)
+                self.budget //= 2
+                if self.budget < SMALLEST_TILE // 4:
+                    raise DeviceError(
+                        f"{self.device} ran out of memory even with the smallest tiles; close other "
+                        "programs or use --device cpu"
+                    ) from error
+
+    def _restored(self, picture: Picture, tell: Tell, fits: Fits) -> Picture:
+        color, depth = picture.color, picture.depth
+        if picture.alpha is not None:
+            color, depth = premultiply(color, picture.alpha), 32
+        inputs = {self.task.inputs[0]: to_tensor(color)}
+        plan = self.hooks.restorekit_prepare(inputs=inputs, options=self.options)
+        fits(plan.size[1], plan.size[0])
+        grey = color.shape[2] == 1
+        result = self._planes(plan, grey, depth, tell)
+        if picture.alpha is None:
+            return replace(picture, color=result)
+        inputs = {self.task.inputs[0]: to_tensor(picture.alpha[..., None])}
+        plan = self.hooks.restorekit_prepare(inputs=inputs, options=self.options)
+        alpha = self._planes(plan, True, 32, _silent)[..., 0]
+        return replace(picture, color=unpremultiply(result, alpha), alpha=alpha)
+
+    def _planes(self, plan: Plan, grey: bool, depth: int, tell: Tell) -> np.ndarray:
+        """(H, W, 1 or 3) of the planned size: integers of a depth, or float32 in [0, 1] for 32."""
+        dtype = {8: np.uint8, 16: np.uint16, 32: np.float32}[depth]
+        result = np.empty((*plan.size, 1 if grey else 3), dtype)
+        done = 0
+        for box, x0 in self._windows(plan):
+            finished = self.hooks.restorekit_finish(plan=plan, box=box, x0=x0)
+            values = finished.mean(1, keepdim=True) if grey else finished
+            rows, columns = box.slices()
+            result[rows, columns] = to_samples(values, depth)
+            done += box.pixels
+            tell(done, plan.size[0] * plan.size[1])
+        return result
+
+    def _windows(self, plan: Plan):
+        def condition(box: Box):
+            return self.hooks.restorekit_condition(plan=plan, box=box)
+
+        def correct(box: Box, x0_hat: Tensor, t: float) -> Tensor:
+            return self.hooks.restorekit_correct(plan=plan, box=box, x0_hat=x0_hat, t=t)
+
+        corrects = len(self.hooks.restorekit_correct.get_hookimpls()) > 1
+        observed = bool(self.hooks.restorekit_step.get_hookimpls())
+        return replace(self.engine, budget=self.budget).restore(
+            plan.size,
+            self.runs(),
+            condition,
+            correct=correct if corrects else None,
+            strength=self.settings.strength,
+            seed=self.settings.seed,
+            watch=(lambda event: self.hooks.restorekit_step(event=event)) if observed else None,
+        )
+
+    def runs(self) -> list[Run]:
+        """The samplings whose weighted mean is the result: one look, or two between them."""
+        card, fidelity = self.model.card, self.settings.fidelity
+        weights = {"faithful": fidelity, "sharp": 1 - fidelity}
+        runs = []
+        for name, weight in weights.items():
+            if weight > 0:
+                if name not in card.looks:
+                    raise UsageError(f"model {card.name} has no look {name}")
+                look = card.looks[name]
+                steps = self.settings.steps or look.steps
+                start = look.start_noise if steps == 1 else 1.0
+                times = uniform_times(steps)
+                numbers = dict(look.numbers)
+                runs.append(Run(SAMPLERS[look.sampler], times, numbers, start, weight))
+        return runs
+
+
+def to_tensor(planes: np.ndarray) -> Tensor:
+    """(H, W, 1 or 3) in [0, 1], or integers, to (1, 3, H, W) in [−1, 1]; grey is repeated."""
+    top = np.iinfo(planes.dtype).max if planes.dtype.kind == "u" else 1.0
+    image = torch.from_numpy(np.ascontiguousarray(planes)).permute(2, 0, 1)[None]
+    return torch.mul(image, 2.0 / float(top)).sub_(1).expand(-1, 3, -1, -1).contiguous()
+
+
+def to_samples(values: Tensor, depth: int) -> np.ndarray:
+    """(1, C, H, W) in [−1, 1] to (H, W, C): uint8 or uint16, or float32 in [0, 1] for depth 32."""
+    unit = values[0].permute(1, 2, 0).add(1).mul_(0.5)
+    array = unit.clamp_(0, 1).numpy()
+    return array if depth == 32 else quantise(array, depth)

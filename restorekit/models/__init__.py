@@ -1,0 +1,1 @@
+"""Models: weights, architecture and card in one safetensors file."""

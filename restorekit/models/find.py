@@ -1,0 +1,21 @@
+"""Which file a model's name means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from restorekit import plugins
+from restorekit.errors import ModelError
+
+
+def find(name_or_file: str) -> Path:
+    """The file of an installed model's name, or the file itself; ModelError lists the known names."""
+    installed, problems = plugins.models()
+    if name_or_file in installed:
+        return installed[name_or_file]
+    path = Path(name_or_file)
+    if path.is_file():
+        return path
+    known = ", ".join(sorted(installed)) or "none"
+    text = f"no model or file {name_or_file!r}; installed models: {known}"
+    raise ModelError("; ".join([text, *problems]))

@@ -1,0 +1,98 @@
+"""Reading, writing and checking weights files. Only safetensors, decided by content; never pickles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from restorekit.engine.denoiser import Preconditioned
+from restorekit.engine.path import PATHS
+from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.errors import ModelError
+from restorekit.models.card import Card
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and its tensors (float16 or float32, on the CPU)."""
+
+    card: Card
+    tensors: Mapping[str, Tensor]
+
+    @cached_property
+    def config(self) -> UNetConfig:
+        """The network's shape."""
+        return UNetConfig.from_dict(dict(self.card.network))
+
+    def denoiser(self, device: torch.device, dtype: torch.dtype) -> Preconditioned:
+        """The model ready for a device; ModelError where tensors and card disagree."""
+        network = UNet(self.config)
+        try:
+            network.load_state_dict({k: v.float() for k, v in self.tensors.items()})
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"model {self.card.name}: weights do not fit the card: {reason}"
+            ) from error
+        network = network.requires_grad_(False).eval()
+        network = network.to(device, dtype, memory_format=torch.channels_last)
+        path = PATHS[self.card.path](**self.card.path_parameters)
+        return Preconditioned(network, path, self.card.deviation, self.config.numbers, dtype=dtype)
+
+
+def read_card(path: Path) -> Card:
+    """The card alone, without the tensors; ModelError as for `load`."""
+    with _open(path) as file:
+        return Card.from_json((file.metadata() or {}).get("card", ""), str(path))
+
+
+def load(path: Path) -> Model:
+    """A model from a file; ModelError, one sentence, for a missing, damaged or foreign one."""
+    card = read_card(path)
+    with _open(path) as file:
+        try:
+            model = Model(card, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} is damaged: {error}") from error
+    if tensors_sha256(model.tensors) != card.tensors_sha256:
+        raise ModelError(f"{path} is damaged: its tensors do not match the hash in its card")
+    return model
+
+
+def save(path: Path, card: Card, tensors: Mapping[str, Tensor]) -> None:
+    """Write a model file; the card's hash is filled in."""
+    host = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    card = replace(card, tensors_sha256=tensors_sha256(host))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(host, path, metadata={"card": card.to_json()})
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over every tensor's name, type, shape and bytes, by name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _open(path: Path):
+    if not path.exists():
+        raise ModelError(
+            f"there is no model file {path}; `restorekit models list` names the models"
+        )
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path} is no safetensors file ({error}); restorekit loads no other kind of weights"
+        ) from error

@@ -1,0 +1,143 @@
+"""What a plugin declares: the task, its options, and the plan it makes for one picture.
+
+Nothing here imports torch, so that help and completion stay fast.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from restorekit.errors import UsageError
+
+SPEC_VERSION = 1
+"""Version of the hook specification in `restorekit.hookspecs`; a plugin states the one it was
+written for."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a task: a flag on the command line, a keyword in Python.
+
+    kind: float, int, str, bool, or "size" (WIDTHxHEIGHT, given to hooks as (width, height)).
+    minimum and maximum are inclusive unless `open_minimum`; choices are for str.
+    """
+
+    name: str
+    kind: type | str
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    open_minimum: bool = False
+
+    def check(self, value: Any) -> Any:
+        """The value, converted to the option's kind; UsageError with one sentence if it is wrong."""
+        if value is None:
+            return None
+        flag = "--" + self.name.replace("_", "-")
+        if self.kind == "size":
+            return _size(flag, value)
+        converted = _convert(self.kind, value)
+        if converted is None:
+            kind = {float: "a number", int: "a whole number", bool: "true or false"}.get(
+                self.kind if isinstance(self.kind, type) else str, "a word"
+            )
+            raise UsageError(f"{flag} {value!r} is not {kind}")
+        if self.choices and converted not in self.choices:
+            raise UsageError(f"{flag} {value!r} is none of {', '.join(self.choices)}")
+        if isinstance(converted, int | float) and not isinstance(converted, bool):
+            self._check_range(flag, converted)
+        return converted
+
+    def _check_range(self, flag: str, value: float) -> None:
+        low = value <= self.minimum if self.open_minimum else value < self.minimum
+        if not math.isfinite(value) or low or value > self.maximum:
+            above = f"above {self.minimum:g}" if self.open_minimum else f"at least {self.minimum:g}"
+            parts = [above] if math.isfinite(self.minimum) else ["finite"]
+            if math.isfinite(self.maximum):
+                parts.append(f"at most {self.maximum:g}")
+            raise UsageError(
+                f"{flag} {value:g} is out of range; give a number {' and '.join(parts)}"
+            )
+
+
+def _convert(kind: type | str, value: Any) -> Any:
+    try:
+        if kind is bool:
+            return value if isinstance(value, bool) else None
+        if kind is int and float(value) != int(float(value)):
+            return None
+        return kind(value) if callable(kind) else value
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _size(flag: str, value: Any) -> tuple[int, int]:
+    parts = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", value) if isinstance(value, str) else None
+    pair = parts.groups() if parts else value
+    try:
+        width, height = (int(side) for side in pair)
+    except (TypeError, ValueError):
+        raise UsageError(f"{flag} {value!r} is no size; write WIDTHxHEIGHT, as 3840x2160") from None
+    if width < 1 or height < 1:
+        raise UsageError(f"{flag} {value!r} is no size; both sides are at least 1")
+    return width, height
+
+
+@dataclass(frozen=True)
+class Task:
+    """A thing a user asks for; its command, help and Python call are generated from this record.
+
+    name: the command, lower case. summary: one line. options: its own, beside those every task
+    has. inputs: the images it takes by name; the first is the picture to restore. model: the
+    default weights, a key of `restorekit_models`. looks: the looks that model offers, the default
+    one first. spec: the hook specification it was written for.
+    """
+
+    name: str
+    summary: str
+    options: tuple[Option, ...] = ()
+    inputs: tuple[str, ...] = ("image",)
+    model: str = ""
+    looks: tuple[str, ...] = ("faithful",)
+    spec: int = SPEC_VERSION
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
+            raise UsageError(f"task name {self.name!r}: use lower-case letters, digits and dashes")
+        for option in self.options:
+            if not option.name.isidentifier() or keyword.iskeyword(option.name):
+                raise UsageError(
+                    f"option name {option.name!r} of task {self.name} is no identifier"
+                )
+
+    def check_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Every option with its checked value or default; UsageError for unknown or wrong ones."""
+        known = {option.name: option for option in self.options}
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise UsageError(
+                f"{self.name} has no option {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}"
+            )
+        return {
+            name: option.check(given.get(name, option.default)) for name, option in known.items()
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `restorekit_prepare` found out about one picture, having seen all of it.
+
+    size: (height, width) of the output. note: facts for the report (a noise level found, …).
+    state: whatever the plugin's other hooks need; the engine only hands it back.
+    """
+
+    size: tuple[int, int]
+    note: Mapping[str, float | str] = field(default_factory=dict)
+    state: Any = None

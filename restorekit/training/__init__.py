@@ -1,0 +1,1 @@
+"""Training: photographs to crops, a recipe, and the loop. Needs torch, numpy, Pillow, safetensors."""

@@ -1,0 +1,103 @@
+"""The sharp look's phase: pixel, coarse, LPIPS and adversarial losses on the first call's output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from restorekit.engine.conditioning import Condition
+from restorekit.engine.denoiser import Preconditioned
+from restorekit.training import checkpoint
+from restorekit.training.recipe import Recipe
+
+
+class Discriminator(nn.Module):
+    """Spectrally normalised convolutions with one head at full and one at a quarter resolution.
+
+    It sees the picture beside 4 × (picture − source): what was added is where artefacts show.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.full = _layers((6, first, 3, 1), (first, first, 3, 1))
+        self.full_head = spectral_norm(nn.Conv2d(first, 1, 3, padding=1))
+        self.quarter = _layers((first, second, 4, 2), (second, third, 4, 2), (third, third, 3, 1))
+        self.quarter_head = spectral_norm(nn.Conv2d(third, 1, 3, padding=1))
+
+    def forward(self, image: Tensor, source: Tensor) -> list[Tensor]:
+        """Scores, (N, 1, h, w) a head: above 0 real, below 0 made."""
+        full = self.full(torch.cat([image, 4 * (image - source)], 1))
+        return [self.full_head(full), self.quarter_head(self.quarter(full))]
+
+
+def _layers(*shapes: tuple[int, int, int, int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inside, outside, kernel, stride in shapes:
+        convolution = nn.Conv2d(inside, outside, kernel, stride, padding=1)
+        layers += [spectral_norm(convolution), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers)
+
+
+class PerceptualPhase:
+    """The losses of the sharp look, and the discriminator that is trained beside the network."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        from restorekit.metrics.lpips import LPIPS
+
+        if recipe.perceptual is None:
+            raise ValueError("the recipe has no perceptual phase")
+        self.recipe, self.settings, self.device = recipe, recipe.perceptual, device
+        self.distance = LPIPS("squeeze").to(device).requires_grad_(False)
+        self.discriminator = Discriminator(self.settings.widths).to(device)
+        self.discriminator.to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.AdamW(
+            self.discriminator.parameters(), self.settings.learning_rate, betas=(0.5, 0.99)
+        )
+
+    def loss(
+        self, denoiser: Preconditioned, x0: Tensor, condition: Condition, iteration: int
+    ) -> tuple[Tensor, str]:
+        """(loss of the network, "d r" of the discriminator); updates the discriminator."""
+        seed = self.recipe.seed * 1_000_003 + iteration + 500_000
+        generator = torch.Generator(self.device).manual_seed(seed)
+        noise = torch.randn(x0.shape, generator=generator, device=self.device)
+        start = torch.ones(len(x0), device=self.device)
+        x_t = denoiser.path.marginal(x0, condition.source, start, noise)
+        made = denoiser(x_t, start, condition.with_numbers(look=1.0))
+        told = self._train_discriminator(x0, made.detach(), condition.source)
+        settings = self.settings
+        loss = settings.pixel * F.l1_loss(made, x0)
+        loss = loss + settings.coarse * F.l1_loss(F.avg_pool2d(made, 4), F.avg_pool2d(x0, 4))
+        loss = loss + settings.lpips * self.distance(made, x0).mean()
+        ramp = min(1.0, iteration / max(1, settings.ramp))
+        self.discriminator.requires_grad_(False)
+        verdicts = self.discriminator(made, condition.source)
+        self.discriminator.requires_grad_(True)
+        adversarial = -sum(verdict.float().mean() for verdict in verdicts)
+        return loss + ramp * settings.adversarial * adversarial, told
+
+    def _train_discriminator(self, x0: Tensor, made: Tensor, source: Tensor) -> str:
+        real, false = self.discriminator(x0, source), self.discriminator(made, source)
+        loss = sum(F.relu(1 - r.float()).mean() for r in real)
+        loss = loss + sum(F.relu(1 + f.float()).mean() for f in false)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.as_tensor(loss).backward()
+        self.optimiser.step()
+        return f"discriminator {float(loss):.3f}"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The discriminator and its optimiser, for a checkpoint."""
+        return {
+            **checkpoint.prefixed("discriminator", self.discriminator.state_dict()),
+            **checkpoint.prefixed("optimiser", checkpoint.optimiser_tensors(self.optimiser)),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from `tensors`."""
+        self.discriminator.load_state_dict(checkpoint.part("discriminator", tensors))
+        checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))

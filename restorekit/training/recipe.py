@@ -1,0 +1,96 @@
+"""A training run as a record: read from TOML, written into checkpoints, unknown keys refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from restorekit.engine.path import PATHS
+from restorekit.engine.unet import UNetConfig
+from restorekit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One way to make a batch: how often, and the task's options, numbers or [low, high] ranges."""
+
+    weight: float
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Perceptual:
+    """The sharp look's part of each batch and the weights of its losses.
+
+    share: of the batch. coarse: L1 between 4×4 means. discriminator: widths of its layers.
+    """
+
+    share: float = 0.5
+    pixel: float = 1.0
+    coarse: float = 4.0
+    lpips: float = 0.6
+    adversarial: float = 0.01
+    ramp: int = 500
+    learning_rate: float = 2e-4
+    widths: tuple[int, ...] = (48, 96, 192)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run but the data."""
+
+    task: str
+    iterations: int
+    draws: tuple[Draw, ...]
+    network: UNetConfig
+    path: str = "flow_from_source"
+    path_parameters: Mapping[str, float] = field(default_factory=dict)
+    deviation: float = 0.12
+    seed: int = 0
+    crop: int = 192
+    batch: int = 16
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    average: float = 0.999
+    clip: float = 1.0
+    start_share: float = 0.5
+    quiet_share: float = 0.5  # of the items at t = 1: those whose start has no noise
+    drawn_share: float = 0.04
+    perceptual: Perceptual | None = None
+
+    def __post_init__(self) -> None:
+        if self.path not in PATHS:
+            raise UsageError(f"recipe: path {self.path!r} is none of {', '.join(PATHS)}")
+        if not self.draws or self.iterations < 1 or self.batch < 1:
+            raise UsageError("recipe: needs at least one draw, one iteration and a batch of one")
+        if self.crop % self.network.stride:
+            raise UsageError(f"recipe: crop {self.crop} is no multiple of {self.network.stride}")
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in a TOML file; UsageError names the file and the key that is wrong."""
+    try:
+        record = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as a recipe: {error}") from error
+    return from_dict(record, str(path))
+
+
+def from_dict(record: Mapping[str, Any], source: str) -> Recipe:
+    """A recipe from plain data, as `dataclasses.asdict` and TOML make it."""
+    record = dict(record)
+    try:
+        record["network"] = UNetConfig.from_dict(record.get("network", {}))
+        record["draws"] = tuple(Draw(**draw) for draw in record.pop("draws", ()))
+        if record.get("perceptual") is not None:
+            given = dict(record["perceptual"])
+            given["widths"] = tuple(given.get("widths", Perceptual.widths))
+            record["perceptual"] = Perceptual(**given)
+        return Recipe(**record)
+    except (TypeError, ValueError) as error:
+        known = ", ".join(f.name for f in dataclasses.fields(Recipe))
+        raise UsageError(f"{source}: {error}; a recipe knows {known}") from error

@@ -1,0 +1,283 @@
+"""The training loop: batches through a task's own hooks, checkpoints, a CSV log.
+
+What a batch holds depends on the seed and the iteration alone, so a resumed run follows the curve of
+an unbroken one.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restorekit.engine.conditioning import Condition
+from restorekit.engine.denoiser import Preconditioned
+from restorekit.engine.path import PATHS
+from restorekit.engine.tiles import Box
+from restorekit.engine.training import Average, draw_times, unit_variance_loss
+from restorekit.engine.unet import UNet
+from restorekit.task import Task
+from restorekit.training import checkpoint
+from restorekit.training.perceptual import PerceptualPhase
+from restorekit.training.photographs import Corpus
+from restorekit.training.recipe import Recipe
+
+VALIDATION_CROP = 320
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One row of the log."""
+
+    iteration: int
+    seconds: float
+    loss: float
+    learning_rate: float
+    psnr: float | None = None
+    extra: str = ""
+
+
+class Trainer:
+    """The state of a run: network, averaged weights, optimiser, and the iteration reached."""
+
+    def __init__(self, recipe: Recipe, task: Task, hooks: Any, device: torch.device) -> None:
+        self.recipe, self.task, self.hooks, self.device = recipe, task, hooks, device
+        torch.manual_seed(recipe.seed)  # initial weights only
+        self.network = UNet(recipe.network).to(device, memory_format=torch.channels_last)
+        self.average = Average(self.network, recipe.average)
+        fused = torch.compile(self.network) if device.type == "cuda" else self.network
+        self.denoiser = self._denoiser(fused)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), recipe.learning_rate, weight_decay=0.0, fused=True
+        )
+        self.perceptual = PerceptualPhase(recipe, device) if recipe.perceptual else None
+        self.iteration, self.seconds = 0, 0.0
+        self.earlier: list[dict[str, Any]] = []  # phases that came before, for the card
+        self.data: list[dict[str, Any]] = []
+
+    def _denoiser(self, network: Any) -> Preconditioned:
+        path = PATHS[self.recipe.path](**self.recipe.path_parameters)
+        return Preconditioned(network, path, self.recipe.deviation, self.recipe.network.numbers)
+
+    def step(self, corpus: Corpus) -> tuple[float, str]:
+        """One iteration; (its loss, what the perceptual phase says of itself)."""
+        draw = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.iteration)
+        x0, condition = self.batch(corpus, draw)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.iteration)
+        extra = ""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            if self.perceptual is None:
+                loss = self.path_loss(x0, condition, draw)
+            else:
+                split = round(len(x0) * (1 - self.recipe.perceptual.share))  # type: ignore[union-attr]
+                loss = self.path_loss(x0[:split], _items(condition, slice(split)), draw)
+                sharp, extra = self.perceptual.loss(
+                    self.denoiser, x0[split:], _items(condition, slice(split, None)), self.iteration
+                )
+                loss = loss + sharp
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        self.average.update(self.network)
+        self.iteration += 1
+        return float(loss.detach()), extra
+
+    def path_loss(self, x0: Tensor, condition: Condition, draw: torch.Generator) -> Tensor:
+        """The loss of the faithful look, averaged over a batch."""
+        recipe = self.recipe
+        times = draw_times(len(x0), recipe.start_share, draw).to(self.device)
+        noise = self._noise(x0, draw)
+        quiet = (times == 1) & (torch.rand(len(x0), generator=draw) < recipe.quiet_share).to(
+            self.device
+        )
+        noise = noise * (~quiet)[:, None, None, None]
+        faithful = condition.with_numbers(look=0.0)
+        return unit_variance_loss(self.denoiser, x0, faithful, times, noise).mean()
+
+    def _noise(self, like: Tensor, draw: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**62, (1,), generator=draw))
+        generator = torch.Generator(self.device).manual_seed(seed)
+        return torch.randn(like.shape, generator=generator, device=self.device)
+
+    def batch(self, corpus: Corpus, draw: torch.Generator) -> tuple[Tensor, Condition]:
+        """Clean crops, and their condition made by the task's own hooks."""
+        recipe = self.recipe
+        clean = corpus.crops(recipe.batch, recipe.crop, draw).to(self.device)
+        weights = torch.tensor([d.weight for d in recipe.draws], dtype=torch.float64)
+        chosen = recipe.draws[int(torch.multinomial(weights, 1, generator=draw))]
+        options = {name: _value(value, draw) for name, value in chosen.options.items()}
+        seed = int(torch.randint(2**62, (1,), generator=draw))
+        return clean, self.condition(clean, options, seed)
+
+    def condition(self, clean: Tensor, options: dict[str, Any], seed: int) -> Condition:
+        """The condition that the task makes of degraded clean images, for their whole area."""
+        height, width = clean.shape[-2:]
+        degradation = options.pop("degradation", "clean")
+        checked = self.task.check_options({**options, "size": (width, height)})
+        with torch.no_grad():
+            given = {**checked, "degradation": degradation}
+            inputs = self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed)
+            plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
+            return self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
+
+    @torch.no_grad()
+    def validate(self, pictures: Sequence[Tensor]) -> float:
+        """Mean PSNR-Y in dB of the averaged weights' first call on the first draw's degradation."""
+        from restorekit.metrics import psnr
+
+        network = UNet(self.recipe.network).to(self.device, memory_format=torch.channels_last)
+        network.load_state_dict(self.average.values)
+        denoiser, scores = self._denoiser(network), []
+        options = {k: _value(v, torch.Generator()) for k, v in self.recipe.draws[0].options.items()}
+        for picture in pictures:
+            clean = _centre(picture).to(self.device).float()[None] / 127.5 - 1
+            condition = self.condition(clean, dict(options), seed=0).with_numbers(look=0.0)
+            with torch.autocast(self.device.type, torch.bfloat16):
+                estimate = denoiser(condition.source, torch.ones(()), condition)
+            images = (((image[0] + 1) * 127.5).round().clamp(0, 255) for image in (estimate, clean))
+            result, reference = (i.byte().permute(1, 2, 0).cpu().numpy() for i in images)
+            scores.append(psnr(result, reference, channels="y", border=4))
+        return sum(scores) / len(scores)
+
+    def save(self, path: Path) -> None:
+        """Write everything that a resumed run needs."""
+        tensors = {
+            **checkpoint.prefixed("network", self.network.state_dict()),
+            **checkpoint.prefixed("average", self.average.values),
+            **checkpoint.prefixed("optimiser", checkpoint.optimiser_tensors(self.optimiser)),
+        }
+        if self.perceptual:
+            tensors |= checkpoint.prefixed("perceptual", self.perceptual.tensors())
+        record = {
+            "recipe": dataclasses.asdict(self.recipe),
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "phases": [*self.earlier, self.phase()],
+            "data": self.data,
+        }
+        checkpoint.save(path, tensors, record)
+
+    def phase(self) -> dict[str, Any]:
+        """What the card says of this run."""
+        recipe = self.recipe
+        return {
+            "iterations": self.iteration,
+            "hours": round(self.seconds / 3600, 2),
+            "device": self.device.type,
+            "batch": recipe.batch,
+            "crop": recipe.crop,
+            "learning_rate": recipe.learning_rate,
+            "perceptual": recipe.perceptual is not None,
+        }
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint of the same recipe."""
+        tensors, record = checkpoint.load(path)
+        self.network.load_state_dict(checkpoint.part("network", tensors))
+        self.average.load(checkpoint.part("average", tensors), record["iteration"])
+        checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
+        if self.perceptual:
+            self.perceptual.restore(checkpoint.part("perceptual", tensors))
+        self.iteration, self.seconds = record["iteration"], record["seconds"]
+        self.earlier = record.get("phases", [])[:-1]
+
+    def start_from(self, path: Path) -> None:
+        """Begin with another run's averaged weights."""
+        tensors, record = checkpoint.load(path)
+        self.earlier = record.get("phases", [])
+        weights = checkpoint.part("average", tensors)
+        self.network.load_state_dict(weights)
+        self.average.load(weights, 0)
+
+
+def run(
+    trainer: Trainer,
+    corpus: Corpus,
+    validation: Sequence[Tensor],
+    folder: Path,
+    *,
+    time_limit: float | None = None,
+    report_every: int = 50,
+    validate_every: int = 500,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> bool:
+    """Train until the recipe's end (True) or the time limit in seconds (False); saves at the stop.
+
+    Writes checkpoint.safetensors and log.csv into the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    started, before, losses = time.monotonic(), trainer.seconds, []
+    last = trainer.recipe.iterations
+    while trainer.iteration < last:
+        loss, extra = trainer.step(corpus)
+        losses.append(loss)
+        elapsed = time.monotonic() - started
+        trainer.seconds = before + elapsed
+        stop = trainer.iteration == last or (time_limit is not None and elapsed > time_limit)
+        validating = trainer.iteration % validate_every == 0 or stop
+        if trainer.iteration % report_every == 0 or stop:
+            score = trainer.validate(validation) if validating and validation else None
+            rate = learning_rate(trainer.recipe, trainer.iteration - 1)
+            mean = sum(losses) / len(losses)
+            progress = Progress(trainer.iteration, trainer.seconds, mean, rate, score, extra)
+            losses = []
+            log(folder / "log.csv", progress)
+            tell(progress)
+        if validating:
+            trainer.save(folder / "checkpoint.safetensors")
+        if stop:
+            break
+    return trainer.iteration >= last
+
+
+def learning_rate(recipe: Recipe, iteration: int) -> float:
+    """Linear warm-up, then a cosine to nought at the recipe's end."""
+    if iteration < recipe.warmup:
+        return recipe.learning_rate * (iteration + 1) / recipe.warmup
+    done = (iteration - recipe.warmup) / max(1, recipe.iterations - recipe.warmup)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def log(path: Path, progress: Progress) -> None:
+    """Append one row to a CSV file; rows from after the checkpoint that a run resumed at are dropped."""
+    fields = [f.name for f in dataclasses.fields(Progress)]
+    kept = [row for row in read_log(path) if int(row["iteration"]) < progress.iteration]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        writer.writerows(kept)
+        writer.writerow(dataclasses.asdict(progress))
+
+
+def read_log(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a run's log; none where there is no log yet."""
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            yield from list(csv.DictReader(file))
+
+
+def _items(condition: Condition, chosen: slice) -> Condition:
+    return condition.map(lambda image: image[chosen])
+
+
+def _value(value: Any, draw: torch.Generator) -> Any:
+    if isinstance(value, list):
+        low, high = value
+        return low + (high - low) * float(torch.rand((), generator=draw, dtype=torch.float64))
+    return value
+
+
+def _centre(picture: Tensor) -> Tensor:
+    side = min(VALIDATION_CROP, *(length // 64 * 64 for length in picture.shape[-2:]))
+    top, left = ((length - side) // 2 for length in picture.shape[-2:])
+    return picture[:, top : top + side, left : left + side]
