@@ -7,6 +7,7 @@ back. Each call works in tiles on the same grid. So results do not depend on til
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -44,7 +45,7 @@ def sample(
 ) -> Tensor:
     """x at the last of `times`, from x at the first. noise(i): fresh noise of step i, of x's shape."""
     state = sampler.init(x)
-    for i, (t, s) in enumerate(zip(times, times[1:], strict=False)):
+    for i, (t, s) in enumerate(itertools.pairwise(times)):
         state = sampler.step(estimate, path, y, state, t, s, _noise_of(noise, i))
     return state.x
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from restorekit.images.picture import Planes
+from restorekit.images.picture import Planes, unit
 
 # Half a step of 16 bits: below it a pixel is written with alpha 0.
 _INVISIBLE = 0.5 / 65535
@@ -16,7 +16,7 @@ _INVISIBLE = 0.5 / 65535
 
 def premultiply(color: Planes, alpha: Planes) -> Planes:
     """Colour times alpha: (H, W, C), from (H, W, C) and (H, W), all in [0, 1]."""
-    return color * alpha[..., None]
+    return unit(color) * unit(alpha)[..., None]
 
 
 def unpremultiply(color: Planes, alpha: Planes) -> Planes:
@@ -28,4 +28,4 @@ def unpremultiply(color: Planes, alpha: Planes) -> Planes:
 
 def over(color: Planes, alpha: Planes, background: float) -> Planes:
     """Colour laid over an even background in [0, 1]: (H, W, C)."""
-    return background + (color - background) * alpha[..., None]
+    return background + (unit(color) - background) * unit(alpha)[..., None]

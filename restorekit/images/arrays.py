@@ -19,7 +19,7 @@ from restorekit.images.colour import cmyk_to_srgb, srgb_profile
 from restorekit.images.decode import planes_of
 from restorekit.images.failures import reading
 from restorekit.images.metadata import from_info
-from restorekit.images.picture import Picture, Planes, quantise, to_unit
+from restorekit.images.picture import Picture, Planes, quantise, to_unit, unit
 
 _BASES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _ROUND_TRIP = frozenset({"RGBX", "YCbCr", "HSV", "RGBa", "La"})
@@ -159,7 +159,7 @@ def _typed(picture: Picture, dtype: np.dtype) -> Planes:
         parts.append(picture.alpha[..., None])
     depth = _depth(dtype)
     if depth == 32:
-        return np.concatenate(parts, axis=2).clip(0, 1).astype(dtype)
+        return np.concatenate([unit(part) for part in parts], axis=2).clip(0, 1).astype(dtype)
     return np.concatenate([quantise(part, depth) for part in parts], axis=2).astype(dtype)
 
 

@@ -14,8 +14,8 @@ from PIL.ImageFile import ImageFile
 
 from restorekit.errors import UsageError
 from restorekit.images.alpha import unpremultiply
-from restorekit.images.failures import quiet
 from restorekit.images.picture import Planes, to_unit
+from restorekit.images.quiet import quiet
 from restorekit.images.source import Source
 
 # Grey of 2 or 4 bits: Pillow widens the samples but leaves the transparent value as it was.

@@ -15,7 +15,7 @@ from restorekit.images.alpha import over
 from restorekit.images.formats import Format
 from restorekit.images.jpeg import quality_of
 from restorekit.images.metadata import fit
-from restorekit.images.picture import Metadata, Picture, Planes, quantise
+from restorekit.images.picture import Metadata, Picture, Planes, quantise, unit
 
 DEFAULT_QUALITY = 95
 # A restored picture written as coarsely as a poor source would lose what was restored.
@@ -59,7 +59,7 @@ def _shown(picture: Picture, target: Format, notes: list[str]) -> tuple[Planes, 
     """Colour and alpha in the channels that the format has."""
     color, alpha = picture.color, picture.alpha
     if alpha is not None and not target.alpha:
-        if alpha.min() < 1:
+        if unit(alpha).min() < 1:
             notes.append(f"{target.name} has no transparency: the picture was laid over white")
             color = over(color, alpha, 1.0)
         alpha = None

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import errno
 import struct
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from PIL import Image
-
 from restorekit.errors import ImageError, RestoreError
 
-_PILLOW = threading.RLock()
 _ADVICE = {
     errno.ENOENT: "there is no such file; check its name",
     errno.ENOSPC: "the disk is full; free some space",
@@ -26,7 +21,7 @@ _ADVICE = {
     errno.ENAMETOOLONG: "its name is too long; shorten it",
     errno.EMFILE: "too many files are open; close some programs",
     errno.EIO: "the disk does not answer properly; check it",
-    errno.EDQUOT: "the disk quota is used up; free some space",
+    getattr(errno, "EDQUOT", -1): "the disk quota is used up; free some space",
 }
 
 
@@ -34,22 +29,6 @@ def shown(path: Path | str) -> str:
     """The path as it can be printed on one line, whatever bytes it holds."""
     printable = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in printable)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Pillow without its warnings and its size limit, for which ours stands; one thread at a time.
-
-    Both live in the process, so the lock keeps two threads from restoring each other's state.
-    """
-    with _PILLOW, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
 
 
 @contextmanager

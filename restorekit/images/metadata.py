@@ -10,11 +10,11 @@ from PIL import Image
 
 from restorekit.images import exif, tiff
 from restorekit.images.colour import profile_space
-from restorekit.images.failures import quiet
 from restorekit.images.formats import Format
 from restorekit.images.jpeg import coding_of
 from restorekit.images.orientation import upright_xmp
 from restorekit.images.picture import Metadata
+from restorekit.images.quiet import quiet
 from restorekit.images.source import Source
 
 _IPTC = 0x0404
@@ -24,7 +24,9 @@ _WORDS = {"icc": "colour profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolut
 # What programs write when nobody said anything: not worth a note when it is lost.
 _NOMINAL_DPI = (72, 96)
 # A JPEG segment's length is 16 bits and counts itself and the name in front of the data.
-_JPEG_EXIF_BYTES, _JPEG_XMP_BYTES = 65_533 - 6, 65_533 - 29
+_JPEG_BYTES = {"exif": 65_533 - 6, "xmp": 65_533 - 29}
+_JPEG_COMMENT_BYTES = 65_533
+_JPEG_DPI = 65_535
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def fit(metadata: Metadata, target: Format, size: tuple[int, int], channels: int
     )
     kept = _kept_text(metadata.text, target)
     if len(kept) < len(metadata.text):
-        lost.append("text (" + ", ".join(k for k in metadata.text if k not in kept) + ")")
+        lost.append(f"text ({', '.join(key[:40] for key in metadata.text if key not in kept)})")
     if lost:
         notes.append(f"{target.name} cannot hold its {', '.join(lost)}: left out")
     return Gathered(replace(fitted, text=kept), tuple(notes))
@@ -159,9 +161,10 @@ def _cannot_hold(metadata: Metadata, name: str, target: Format) -> bool:
     if name not in target.holds:
         return True
     blob = getattr(metadata, name)
-    if target.name == "JPEG":
-        longest = {"exif": _JPEG_EXIF_BYTES, "xmp": _JPEG_XMP_BYTES}.get(name)
-        return bool(blob and longest and len(blob) > longest)
+    if target.name == "JPEG" and blob:
+        return (name in _JPEG_BYTES and len(blob) > _JPEG_BYTES[name]) or (
+            name == "dpi" and max(blob) > _JPEG_DPI
+        )
     with quiet():
         return target.name == "TIFF" and name == "exif" and bool(blob) and not tiff.exif_tags(blob)
 
@@ -169,4 +172,6 @@ def _cannot_hold(metadata: Metadata, name: str, target: Format) -> bool:
 def _kept_text(text: Mapping[str, str], target: Format) -> dict[str, str]:
     if "text" in target.holds:
         return dict(text)
-    return {_COMMENT: text[_COMMENT]} if target.name == "JPEG" and _COMMENT in text else {}
+    comment = text.get(_COMMENT, "")
+    fits = target.name == "JPEG" and len(comment.encode()) <= _JPEG_COMMENT_BYTES
+    return {_COMMENT: comment} if comment and fits else {}

@@ -106,14 +106,12 @@ def quantise(values01: Planes, depth: int) -> Planes:
     Values outside are clipped; a half goes to the even neighbour. Raises ImageError for NaN.
     Integers span their type: those of this depth are returned as they are.
     """
-    if values01.dtype.kind == "u":
-        if values01.dtype.itemsize * 8 == depth:
-            return values01
-        values01 = to_unit(values01, np.iinfo(values01.dtype).max)
+    if values01.dtype.kind == "u" and values01.dtype.itemsize * 8 == depth:
+        return values01
     top, dtype = {8: (255, np.uint8), 16: (65535, np.uint16)}[depth]
     out = np.empty(values01.shape, dtype)
     for start in range(0, len(values01), _ROWS):
-        block = np.clip(values01[start : start + _ROWS], 0, 1)
+        block = np.clip(unit(values01[start : start + _ROWS]), 0, 1)
         if np.isnan(block).any():
             raise ImageError(
                 "the picture holds values that are not numbers (NaN), so nothing was written: "
@@ -127,3 +125,8 @@ def quantise(values01: Planes, depth: int) -> Planes:
 def to_unit(samples: Planes, top: int) -> Planes:
     """float32 in [0, 1] of the same shape, from integers in [0, top]."""
     return np.divide(samples, np.float32(top), dtype=np.float32)
+
+
+def unit(plane: Planes) -> Planes:
+    """A plane of a Picture as floats in [0, 1], whether it holds floats or final integers."""
+    return to_unit(plane, np.iinfo(plane.dtype).max) if plane.dtype.kind == "u" else plane

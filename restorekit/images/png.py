@@ -110,7 +110,7 @@ def _ancillary(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
 
 def _text(key: str, text: str) -> tuple[bytes, bytes]:
     """A tEXt chunk where Latin-1 can say it, an iTXt chunk otherwise."""
-    keyword = key.encode("latin-1", "replace")[:79]
+    keyword = key.replace("\0", " ").strip().encode("latin-1", "replace")[:79] or b"Comment"
     try:
         return b"tEXt", keyword + b"\0" + text.encode("latin-1")
     except UnicodeEncodeError:

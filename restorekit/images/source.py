@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 from PIL.ImageFile import ImageFile
 
 from restorekit.images import exif, formats, orientation, png
-from restorekit.images.failures import early_end, quiet, reading, unreadable
+from restorekit.images.failures import early_end, reading, unreadable
 from restorekit.images.picture import Header
+from restorekit.images.quiet import quiet
 
 _READ_MODES = frozenset(
     {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"}

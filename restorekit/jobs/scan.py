@@ -10,6 +10,9 @@ from pathlib import Path
 from restorekit.errors import UsageError
 from restorekit.images.formats import format_for, is_image_suffix
 
+# Pictures that are not read yet count as found, so that a run tells of them instead of losing them.
+_FOREIGN = {".avif", ".exr", ".gif", ".hdr", ".heic", ".heif", ".jp2", ".jxl", ".psd"}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -42,7 +45,7 @@ def scan(named: Iterable[Path], out: Path) -> Found:
             if _inside(out, path):
                 notes.append(f"{out} lies inside {path}: what is in it is not taken as input")
             for file in _walk(path, out):
-                if is_image_suffix(file):
+                if is_image_suffix(file) or file.suffix.lower() in _FOREIGN:
                     sources.setdefault(file.resolve(), Source(file, file.relative_to(path)))
                 else:
                     others += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -
     partial = path.with_name(path.name + ".part")
     host = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     save_file(host, partial, metadata={"record": json.dumps(record)})
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -39,7 +39,7 @@ def _layers(*shapes: tuple[int, int, int, int]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inside, outside, kernel, stride in shapes:
         convolution = nn.Conv2d(inside, outside, kernel, stride, padding=1)
-        layers += [spectral_norm(convolution), nn.LeakyReLU(0.2)]
+        layers += [spectral_norm(convolution), nn.LeakyReLU(0.2, inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -78,17 +78,18 @@ class PerceptualPhase:
         self.discriminator.requires_grad_(False)
         verdicts = self.discriminator(made, condition.source)
         self.discriminator.requires_grad_(True)
-        adversarial = -sum(verdict.float().mean() for verdict in verdicts)
+        adversarial = -torch.stack([verdict.float().mean() for verdict in verdicts]).sum()
         return loss + ramp * settings.adversarial * adversarial, told
 
     def _train_discriminator(self, x0: Tensor, made: Tensor, source: Tensor) -> str:
         real, false = self.discriminator(x0, source), self.discriminator(made, source)
-        loss = sum(F.relu(1 - r.float()).mean() for r in real)
-        loss = loss + sum(F.relu(1 + f.float()).mean() for f in false)
+        parts = [F.relu(1 - r.float()).mean() for r in real]
+        parts += [F.relu(1 + f.float()).mean() for f in false]
+        loss = torch.stack(parts).sum()
         self.optimiser.zero_grad(set_to_none=True)
-        torch.as_tensor(loss).backward()
+        loss.backward()
         self.optimiser.step()
-        return f"discriminator {float(loss):.3f}"
+        return f"discriminator {float(loss.detach()):.3f}"
 
     def tensors(self) -> dict[str, Tensor]:
         """The discriminator and its optimiser, for a checkpoint."""

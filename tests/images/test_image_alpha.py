@@ -92,7 +92,7 @@ def test_opaque_alpha_is_no_loss_for_jpeg(tmp_path: Path) -> None:
         (np.zeros((4, 4, 2), np.float32), None),
         (np.zeros((4, 4, 3), np.float64), None),
         (np.zeros((4, 4, 3), np.float32), np.zeros((4, 5), np.float32)),
-        (np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8)),
+        (np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.int32)),
     ],
 )
 def test_planes_of_the_wrong_kind_are_refused(color: np.ndarray, alpha: np.ndarray | None) -> None:

@@ -12,7 +12,7 @@ from image_samples import SRGB, SUFFIXES, exif_blob, picture, ramp
 from PIL import Image
 
 from restorekit.errors import ImageError, UsageError
-from restorekit.images import Metadata, Picture, quantise, read, write
+from restorekit.images import Metadata, Picture, quantise, read, to_like, write
 from restorekit.images import encode as encode_module
 from restorekit.images.jpeg import quality_of
 from restorekit.images.writer import part_path
@@ -228,6 +228,22 @@ def test_quantise_gives_every_level_back(depth: int) -> None:
     levels = np.arange(2**depth).reshape(-1, 2)
     unit = (levels / (2**depth - 1)).astype(np.float32)
     np.testing.assert_array_equal(quantise(unit, depth), levels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_final_integers_are_written_as_floats_are(
+    tmp_path: Path, suffix: str, dtype: type[np.unsignedinteger]
+) -> None:
+    top, depth = np.iinfo(dtype).max, 8 * np.dtype(dtype).itemsize
+    samples = np.random.default_rng(4).integers(0, top + 1, (20, 30, 4)).astype(dtype)
+    floats = (samples / top).astype(np.float32)
+    for name, planes in {"a": samples, "b": floats}.items():
+        given = Picture(planes[..., :3].copy(), planes[..., 3].copy(), depth=depth)
+        write(given, tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    integers = Picture(samples[..., :3], samples[..., 3])
+    np.testing.assert_array_equal(to_like(integers, floats), floats)
 
 
 def test_a_float_picture_takes_the_deepest_samples(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Enlarge photographs up to 4 times, or reduce nothing else about them.
+"""Enlarge photographs.
 
 The low-res image, resampled to the output's grid, is both the source of the path and the image that
 is concatenated to the network's input (low-res concatenation); the scale and the input's noise level
@@ -67,7 +67,9 @@ def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any])
     else:
         size = tuple(max(1, math.floor(side * options["scale"] + 0.5)) for side in (height, width))
     ratio = math.sqrt(size[0] * size[1] / (height * width))
-    numbers = {"scale": math.log2(ratio), "noise": 10 * options["noise"]}
+    # The network knows scales of 1 to 4; beyond them it restores as much as at the nearest one.
+    known = min(max(ratio, 1.0), 4.0)
+    numbers = {"scale": math.log2(known), "noise": 10 * options["noise"]}
     return rk.Plan(size, {"scale": ratio}, (image, numbers))
 
 

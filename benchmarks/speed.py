@@ -1,0 +1,239 @@
+"""Times and memory, as ratios within one run: medians of several, spread beside them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restorekit import device as devices
+from restorekit import plugins
+from restorekit.engine.conditioning import Condition
+from restorekit.engine.tiles import Box
+from restorekit.images import from_array
+from restorekit.jobs.restorer import Restorer, to_tensor
+from restorekit.jobs.settings import Settings
+
+MEGAPIXEL = (1024, 1024)
+
+
+def timed(function: Callable[[], Any], runs: int = 5, warm: int = 1) -> dict[str, float]:
+    """Median, least and greatest seconds of a call."""
+    for _ in range(warm):
+        function()
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - started)
+    return {"median": statistics.median(seconds), "least": min(seconds), "greatest": max(seconds)}
+
+
+def paired(first: Callable[[], Any], second: Callable[[], Any], runs: int = 7) -> dict[str, float]:
+    """The ratio first/second, run by run in turn, so that a machine's drift meets both."""
+    first(), second()
+    ratios, ones, others = [], [], []
+    for _ in range(runs):
+        ones.append(_once(first))
+        others.append(_once(second))
+        ratios.append(ones[-1] / others[-1])
+    return {
+        "ratio": statistics.median(ratios),
+        "least": min(ratios),
+        "greatest": max(ratios),
+        "seconds": statistics.median(ones),
+        "seconds_of_other": statistics.median(others),
+    }
+
+
+def _once(function: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def restorer(look: str = "faithful", **common: Any) -> Restorer:
+    """The default upscaler at ×4."""
+    loaded = plugins.load("upscale")
+    settings = Settings.of(loaded.task, {"look": look, **common})
+    return Restorer(loaded, {"scale": 4.0}, settings)
+
+
+def bare_call(upscaler: Restorer, size: tuple[int, int], look: float = 0.0) -> Callable[[], Tensor]:
+    """The network's call alone, on tensors that are ready, at an output size."""
+    denoiser = upscaler.engine.denoise
+    dtype = denoiser.dtype  # type: ignore[attr-defined]
+    image = torch.rand(1, 3, *size, dtype=torch.float32).mul(2).sub(1).to(dtype)
+    numbers, t = torch.tensor([[2.0, 0.0, look]]), torch.ones(1)
+    network = denoiser.network  # type: ignore[attr-defined]
+
+    def call() -> Tensor:
+        with torch.inference_mode():
+            return network(torch.zeros_like(image), image, t, numbers)
+
+    return call
+
+
+def engine_overhead(height: int, width: int, *, tiled: bool, runs: int) -> dict[str, float]:
+    """A restoration (condition, sampling, tiles, result in memory) over the bare network's calls.
+
+    The network is called on as many pixels as the output has, in calls of at most 4 megapixels,
+    without margins: what a perfect tiling would cost.
+    """
+    upscaler = restorer()
+    low = np.random.default_rng(0).random((height // 4, width // 4, 3), np.float32)
+    picture = from_array((low * 255).astype(np.uint8))
+    pixels = height * width
+    upscaler.budget = 1 << 22 if tiled else max(1 << 24, 2 * pixels)
+    calls = max(1, round(pixels / (1 << 22))) if tiled else 1
+    rows = round(height / calls / 64) * 64
+    bare = bare_call(upscaler, (rows, width))
+    share = rows * calls / height
+
+    def all_calls() -> None:
+        for _ in range(calls):
+            bare()
+
+    def whole() -> None:
+        upscaler(picture)
+
+    found = paired(whole, all_calls, runs)
+    return {k: (v * share if k in ("ratio", "least", "greatest") else v) for k, v in found.items()}
+
+
+def peak_rate(dtype: torch.dtype, runs: int = 9) -> float:
+    """GFLOP/s of a 3×3 convolution of 128 channels on 256² points, channels_last: the best run."""
+    layer = torch.nn.Conv2d(128, 128, 3, padding=1).to(dtype, memory_format=torch.channels_last)
+    x = torch.randn(1, 128, 256, 256).to(dtype).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        seconds = timed(lambda: layer(x), runs, warm=3)["median"]
+    return 2 * 9 * 128 * 128 * 256 * 256 / seconds / 1e9
+
+
+def network_share(runs: int = 7) -> dict[str, float]:
+    """The network's rate at one megapixel out, and its share of the peak measured around it."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    upscaler = restorer()
+    call = bare_call(upscaler, MEGAPIXEL)
+    with FlopCounterMode(display=False) as counter:
+        call()
+    dtype = devices.precision(upscaler.device)
+    shares, rates = [], []
+    for _ in range(runs):
+        before, seconds, after = (
+            peak_rate(dtype, 5),
+            timed(call, 1, 1)["median"],
+            peak_rate(dtype, 5),
+        )
+        rates.append(counter.get_total_flops() / seconds / 1e9)
+        shares.append(rates[-1] / max(before, after))
+    return {
+        "share_of_peak": statistics.median(shares),
+        "least": min(shares),
+        "greatest": max(shares),
+        "gflop_per_second": statistics.median(rates),
+        "kmac_per_pixel": counter.get_total_flops() / 2e3 / (MEGAPIXEL[0] * MEGAPIXEL[1]),
+    }
+
+
+def against_rrdbnet(runs: int = 3) -> dict[str, float]:
+    """One step of the upscaler over Real-ESRGAN's network (random weights), a megapixel out each."""
+    from peers import rrdbnet
+
+    upscaler = restorer()
+    dtype = devices.precision(upscaler.device)
+    big = rrdbnet().to(dtype).to(memory_format=torch.channels_last).eval()
+    low = torch.rand(1, 3, 256, 256).to(dtype).to(memory_format=torch.channels_last)
+
+    def other() -> None:
+        with torch.inference_mode():
+            big(low)
+
+    return paired(bare_call(upscaler, MEGAPIXEL), other, runs)
+
+
+def pieces(runs: int = 5) -> dict[str, float]:
+    """Seconds a megapixel of what stands around the network: condition, noise, result."""
+    from restorekit.engine.noise import noise_at
+    from restorekit.jobs.restorer import to_samples
+
+    upscaler = restorer()
+    low = to_tensor(np.random.default_rng(0).random((256, 256, 3), np.float32))
+    plan = upscaler.hooks.restorekit_prepare(inputs={"image": low}, options=upscaler.options)
+    box = Box(0, 0, *plan.size)
+
+    def condition() -> Condition:
+        return upscaler.hooks.restorekit_condition(plan=plan, box=box)
+
+    x0 = condition().source
+    return {
+        "condition": timed(condition, runs)["median"],
+        "noise": timed(lambda: noise_at(box, 3, seed=1), runs)["median"],
+        "to_samples": timed(lambda: to_samples(x0, 8), runs)["median"],
+        "sharp_over_faithful": paired(
+            lambda: restorer_call("sharp"), lambda: restorer_call("faithful"), runs
+        )["ratio"],
+    }
+
+
+_KEPT: dict[str, tuple[Restorer, Any]] = {}
+
+
+def restorer_call(look: str) -> None:
+    """A megapixel restored in a look; the restorer is kept between calls."""
+    if look not in _KEPT:
+        low = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+        _KEPT[look] = (restorer(look), from_array(low))
+    upscaler, picture = _KEPT[look]
+    upscaler(picture)
+
+
+def large_picture(height: int = 4000, width: int = 6000) -> dict[str, float]:
+    """Peak memory and seconds of the command on a picture of noise, ×4, PNG to PNG."""
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "large.png"
+        pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        Image.fromarray(pixels).save(source, compress_level=1)
+        del pixels
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "restorekit", "upscale", str(source)]
+        subprocess.run([*command, "-o", str(Path(folder) / "out"), "-q"], check=True)
+        seconds = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        written = (Path(folder) / "out" / "large.png").stat().st_size
+    return {
+        "gibibytes": max(peak, before) / 2**20,
+        "seconds": seconds,
+        "megapixels_out": 16 * height * width / 1e6,
+        "written_gigabytes": written / 1e9,
+    }
+
+
+def start_up(runs: int = 9) -> dict[str, float]:
+    """Seconds of `restorekit --help` beyond `python -c "import click, pluggy"`."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(*arguments: str) -> Callable[[], Any]:
+        command = [sys.executable, *arguments]
+        return lambda: subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    found = paired(run("-m", "restorekit", "--help"), run("-c", "import click, pluggy"), runs)
+    return {
+        "extra_seconds": found["seconds"] - found["seconds_of_other"],
+        "help_seconds": found["seconds"],
+    }
