@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 from restorekit import plugins
@@ -21,7 +22,10 @@ def task_function(name: str) -> Callable[..., Any]:
     def call(image: Any, **options: Any) -> Any:
         from restorekit.images import from_array, to_like
 
-        restorer = _restorer(name, tuple(sorted(options.items())))
+        own, common = split_options(task, options)
+        settings = Settings.of(task, common)
+        checked = tuple(sorted(task.check_options(own).items()))
+        restorer = _restorer(name, checked, settings, _stamp(settings.model))
         return to_like(restorer(from_array(image)), image)
 
     call.__name__ = call.__qualname__ = name.replace("-", "_")
@@ -32,13 +36,28 @@ def task_function(name: str) -> Callable[..., Any]:
 
 
 @lru_cache(maxsize=4)
-def _restorer(name: str, options: tuple[tuple[str, Any], ...]) -> Any:
-    """A restorer for these options; the last few are kept, since loading a model takes a while."""
+def _restorer(
+    name: str,
+    options: tuple[tuple[str, Any], ...],
+    settings: Settings,
+    stamp: object,  # noqa: ARG001 (a part of the key)
+) -> Any:
+    """A restorer for these options; the last few are kept, since loading a model takes a while.
+
+    stamp: changes with the model's file, so that a file that was replaced is loaded anew.
+    """
     from restorekit.jobs.restorer import Restorer
 
-    loaded = plugins.load(name)
-    own, common = split_options(loaded.task, dict(options))
-    return Restorer(loaded, own, Settings.of(loaded.task, common))
+    return Restorer(plugins.load(name), dict(options), settings)
+
+
+def _stamp(model: str) -> object:
+    try:
+        file = Path(model).resolve()
+        found = file.stat()
+    except (OSError, RuntimeError):
+        return None
+    return file, found.st_size, found.st_mtime_ns
 
 
 def split_options(task: Task, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

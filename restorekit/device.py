@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from restorekit.errors import DeviceError
+from restorekit.errors import DeviceError, UsageError
 
 KINDS = ("cuda", "mps", "xpu", "cpu")
 """In the order in which "auto" takes them; ROCm answers as cuda."""
@@ -24,21 +24,29 @@ def available(kind: str) -> bool:
 def choose(name: str = "auto") -> torch.device:
     """The device of a name: "auto", or "cuda", "mps", "xpu", "cpu", with a number if wanted.
 
-    Raises DeviceError where it is not there, saying what is and what to do.
+    Raises UsageError for another name, DeviceError where the device is not there, saying what is and
+    what to do.
     """
     if name == "auto":
         return next(torch.device(kind) for kind in KINDS if available(kind))
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise DeviceError(f"--device {name!r} is none of auto, {', '.join(KINDS)}") from None
-    if device.type not in KINDS or not available(device.type):
-        present = ", ".join(kind for kind in KINDS if available(kind))
+        device = None
+    if device is None or device.type not in KINDS:
+        raise UsageError(f"--device {name!r} is none of auto, {', '.join(KINDS)}")
+    if not available(device.type) or (device.index or 0) >= count(device.type):
+        present = ", ".join(f"{count(kind)} {kind}" for kind in KINDS if available(kind))
         raise DeviceError(
             f"--device {name} was asked for but torch {torch.__version__} finds none here (it finds "
             f"{present}); use --device auto, or see `restorekit doctor`"
         )
     return device
+
+
+def count(kind: str) -> int:
+    """How many devices of an available kind there are; torch knows one processor."""
+    return getattr(torch, kind).device_count()
 
 
 def precision(device: torch.device) -> torch.dtype:

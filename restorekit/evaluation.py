@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,7 +56,7 @@ class Results:
             "date": datetime.date.today().isoformat(),
             "machine": machine(),
             "cases": list(self.cases),
-            "protocols": [protocol_for(m, round(self.scale)).to_json() for m in self.metrics],
+            "protocols": [protocol_for(m, _whole(self.scale)).to_json() for m in self.metrics],
             "not_run": list(self.not_run),
             "methods": {
                 method: {
@@ -67,10 +68,12 @@ class Results:
         }
 
     def _record(self, method: str, metric: str) -> dict[str, Any]:
-        values = [round(float(v), 4) for v in self.values[method][metric]]
-        ends = [round(end, 4) if np.isfinite(end) else None for end in interval(values)]
-        mean = round(self.mean(method, metric), 4)
-        return {"mean": mean, "interval_95": ends, "values": values}
+        values = self.values[method][metric]
+        return {
+            "mean": _finite(self.mean(method, metric)),
+            "interval_95": [_finite(end) for end in interval([round(v, 4) for v in values])],
+            "values": [_finite(value) for value in values],
+        }
 
     def table(self) -> str:
         """A row a method, a column a metric: the mean and half its 95 % interval."""
@@ -85,6 +88,16 @@ class Results:
                 cells.append(f"{self.mean(method, metric):.{digits}f}{spread}".rjust(18))
             lines.append(method.ljust(width) + "".join(cells))
         return "\n".join(lines)
+
+
+def _finite(value: float) -> float | None:
+    """Four decimals; None for what JSON cannot hold, as the PSNR of equal pictures."""
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def _whole(scale: float) -> int:
+    """The scale as a border in pixels, which is at least 1 for a protocol."""
+    return max(1, round(scale))
 
 
 def machine() -> dict[str, str]:
@@ -110,7 +123,8 @@ def _processor() -> str:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder, by name; UsageError where there is none."""
-    found = sorted(p for p in folder.glob("*") if is_image_suffix(p)) if folder.is_dir() else []
+    files = [p for p in folder.glob("*") if p.is_file() and not p.name.startswith(".")]
+    found = sorted(path for path in files if is_image_suffix(path))
     if not found:
         raise UsageError(f"no pictures in {folder}")
     return found
@@ -156,6 +170,18 @@ def resized_by(kernel: str) -> Method:
     return method
 
 
+def _result_size(case: Case, scale: float) -> tuple[int, int]:
+    """(height, width) of the result as far as its truth goes; UsageError where they are far apart."""
+    low, truth = (case.degraded.height, case.degraded.width), case.truth.shape[:2]
+    full = tuple(max(1, math.floor(scale * side + 0.5)) for side in low)
+    if any(abs(f - t) > max(scale, 1) for f, t in zip(full, truth, strict=True)):
+        raise UsageError(
+            f"{case.name}: {scale:g} times the input is {full[1]} x {full[0]} and its truth is "
+            f"{truth[1]} x {truth[0]} (width x height); give the --scale they differ by"
+        )
+    return min(full[0], truth[0]), min(full[1], truth[1])
+
+
 BASELINES: Mapping[str, Method] = {
     "bicubic": resized_by("bicubic"),
     "lanczos": resized_by("lanczos"),
@@ -187,16 +213,18 @@ def evaluate(
     for case in cases:
         names.append(case.name)
         shown = {"truth": case.truth}
+        size = _result_size(case, scale)
         for method, function in methods.items():
             tell(case.name, method)
             started = time.perf_counter()
-            result = function(case.degraded, case.truth.shape[:2])
+            result = function(case.degraded, size)
             seconds[method] += time.perf_counter() - started
             truth = case.truth[: result.shape[0], : result.shape[1]]
+            result = result[: truth.shape[0], : truth.shape[1]]
             for metric in metrics:
                 if metric not in missing:
                     try:
-                        value = score(metric, result, truth, scale=round(scale))
+                        value = score(metric, result, truth, scale=_whole(scale))
                         values[method][metric].append(value)
                     except ModelError as error:
                         missing[metric] = str(error)

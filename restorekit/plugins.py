@@ -12,21 +12,28 @@ import ast
 import importlib.util
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pluggy
 
 import restorekit.hookspecs as hookspecs
-from restorekit.errors import PluginError
+from restorekit.contract import wrong_answer
+from restorekit.errors import PluginError, RestoreError
 from restorekit.hookspecs import hookimpl
 from restorekit.task import SPEC_VERSION, Plan, Task
 
 TASKS, ADDONS = "restorekit.tasks", "restorekit.addons"
+COMMANDS = frozenset({"demo", "doctor", "evaluate", "models", "plugins", "train"})
+"""restorekit's own commands, whose names no task can have."""
+
+_DEFAULTS = "restorekit defaults"
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class Listing:
         return _summary(self.target)
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.distribution} {self.version})"
+        kind = "add-on of " if self.group == ADDONS else ""
+        return f"{self.name} ({kind}{self.distribution} {self.version})"
 
 
 class _Defaults:
@@ -64,16 +72,37 @@ class _Defaults:
 def listings() -> tuple[Listing, ...]:
     """Every installed plugin, sorted by group and name; those named in RESTOREKIT_DISABLE_PLUGINS
     (comma-separated) are left out, and one version of a distribution counts once."""
-    disabled = set(os.environ.get("RESTOREKIT_DISABLE_PLUGINS", "").split(","))
-    found = {}
-    for group in (TASKS, ADDONS):
-        for entry in metadata.entry_points(group=group):
-            distribution = entry.dist.name if entry.dist else "?"
-            version = entry.dist.version if entry.dist else "?"
-            if entry.name not in disabled:
-                listing = Listing(entry.name, group, distribution, version, entry.value)
-                found[group, entry.name, distribution] = listing
+    named = os.environ.get("RESTOREKIT_DISABLE_PLUGINS", "").split(",")
+    disabled = {name.strip() for name in named}
+    found: dict[tuple[str, str, str], Listing] = {}
+    for entry in _entries():
+        distribution, version = _origin(entry)
+        if entry.name not in disabled:
+            listing = Listing(entry.name, entry.group, distribution, version, entry.value)
+            found.setdefault((entry.group, entry.name, distribution), listing)
     return tuple(found[key] for key in sorted(found))
+
+
+def _entries() -> Iterator[metadata.EntryPoint]:
+    """The entry points of both groups, the first on the path first."""
+    try:
+        every = metadata.entry_points()
+        yield from (*every.select(group=TASKS), *every.select(group=ADDONS))
+    except Exception:  # one distribution's damaged metadata must not hide the others
+        for distribution in metadata.distributions():
+            try:
+                entries = tuple(distribution.entry_points)
+            except Exception:
+                continue
+            yield from (entry for entry in entries if entry.group in (TASKS, ADDONS))
+
+
+def _origin(entry: metadata.EntryPoint) -> tuple[str, str]:
+    """(distribution, version) of an entry point, "?" where its metadata does not say."""
+    try:
+        return entry.dist.name or "?", entry.dist.version or "?"  # type: ignore[union-attr]
+    except Exception:
+        return "?", "?"
 
 
 def tasks() -> dict[str, list[Listing]]:
@@ -90,7 +119,7 @@ class LoadedTask:
     """A task ready to run: its declaration, its hooks (and the add-ons'), and where it comes from."""
 
     task: Task
-    hooks: Any  # pluggy's HookRelay: its attributes are the hooks of `restorekit.hookspecs`
+    hooks: Any  # its attributes are the hooks of `restorekit.hookspecs`, each a `Hook`
     listing: Listing
     problems: tuple[str, ...]  # add-ons that could not be used, one sentence each
 
@@ -121,13 +150,88 @@ def load(name: str) -> LoadedTask:
                 if os.environ.get("RESTOREKIT_STRICT") == "1":
                     raise
                 problems.append(str(error))
-    return LoadedTask(task, manager.hook, candidates[0], tuple(problems))
+    return LoadedTask(task, _guarded(manager, candidates[0]), candidates[0], tuple(problems))
+
+
+def check(listing: Listing) -> None:
+    """Load one plugin as a run would; PluginError, naming it, where it cannot be used."""
+    if listing.group == TASKS:
+        load(listing.name)
+    else:
+        _register(_manager(), listing)
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One hook of a run, a plain call. Whatever goes wrong inside becomes a PluginError that names
+    the plugin, its version, the hook and the reason; so does an answer that breaks the contract.
+    """
+
+    caller: Any  # pluggy's HookCaller
+    listing: Listing
+
+    def __call__(self, **arguments: Any) -> Any:
+        """The hook's answer."""
+        name = self.caller.name
+        try:
+            answer = self.caller(**arguments)
+        except (RestoreError, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            if _out_of_memory(error):
+                raise
+            raise PluginError(
+                f"plugin {self._culprit(error)} fails in {name}: {_reason(error)}; tell its author "
+                "(RESTOREKIT_DEBUG=1 shows where)",
+                self.listing.name,
+            ) from error
+        wrong = wrong_answer(name, answer, arguments)
+        if wrong:
+            involved = " or ".join([str(self.listing), *self._addons()])
+            raise PluginError(f"plugin {involved}: {name} {wrong}", self.listing.name)
+        return answer
+
+    def get_hookimpls(self) -> list[Any]:
+        """pluggy's records of the implementations."""
+        return self.caller.get_hookimpls()
+
+    def _culprit(self, error: BaseException) -> str:
+        """The plugin whose implementation lies innermost in the traceback."""
+        codes = {_code(impl.function): impl.plugin_name for impl in self.get_hookimpls()}
+        frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+        return next((codes[c] for c in reversed(frames) if c in codes), str(self.listing))
+
+    def _addons(self) -> list[str]:
+        """The add-ons that take part in this hook and may have changed its answer."""
+        names = [impl.plugin_name for impl in self.get_hookimpls()]
+        return [n for n in names if n not in (str(self.listing), _DEFAULTS)]
+
+
+def _guarded(manager: pluggy.PluginManager, listing: Listing) -> Any:
+    names = [name for name in vars(hookspecs) if name.startswith("restorekit_")]
+    return SimpleNamespace(**{n: Hook(getattr(manager.hook, n), listing) for n in names})
+
+
+def _code(function: Any) -> Any:
+    return getattr(inspect.unwrap(function), "__code__", function)
+
+
+def _reason(error: BaseException) -> str:
+    """An exception in one line: its type and the first line of what it says."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}".rstrip(": ")
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    from restorekit.device import is_out_of_memory  # torch: loaded already where hooks compute
+
+    return is_out_of_memory(error)
 
 
 def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager("restorekit")
     manager.add_hookspecs(hookspecs)
-    manager.register(_Defaults(), "restorekit defaults")
+    manager.register(_Defaults(), _DEFAULTS)
     return manager
 
 
@@ -137,13 +241,16 @@ def _register(manager: pluggy.PluginManager, listing: Listing) -> None:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        reason = f"{type(error).__name__}: {error}".rstrip(": ").splitlines()[0]
-        raise PluginError(f"plugin {listing} cannot be loaded: {reason}", listing.name) from error
+        raise PluginError(
+            f"plugin {listing} cannot be loaded: {_reason(error)}", listing.name
+        ) from error
     check_signatures(plugin, str(listing))
     try:
-        manager.register(plugin, listing.name)
+        manager.register(plugin, str(listing))
         manager.check_pending()
-    except (pluggy.PluginValidationError, ValueError) as error:
+    except Exception as error:
+        if manager.get_name(plugin) == str(listing):
+            manager.unregister(plugin)  # else its other hooks would still take part
         reason = " ".join(str(error).split())
         raise PluginError(
             f"plugin {listing} breaks the contract: {reason}", listing.name
@@ -171,12 +278,7 @@ def check_signatures(plugin: object, label: str) -> None:
 
 
 def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
-    try:
-        task = manager.hook.restorekit_task()
-    except Exception as error:
-        raise PluginError(
-            f"plugin {listing}: restorekit_task fails: {error}", listing.name
-        ) from error
+    task = Hook(manager.hook.restorekit_task, listing)()
     if not isinstance(task, Task):
         seen = type(task).__name__
         raise PluginError(
@@ -185,6 +287,12 @@ def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
     if task.name != listing.name:
         raise PluginError(
             f"plugin {listing}: its task is named {task.name!r}, its entry point {listing.name!r}",
+            listing.name,
+        )
+    if task.name in COMMANDS:
+        raise PluginError(
+            f"plugin {listing} wants the command {task.name!r}, which is restorekit's own; its "
+            "author must rename it",
             listing.name,
         )
     if task.spec > SPEC_VERSION:
@@ -204,13 +312,12 @@ def models() -> tuple[dict[str, Path], tuple[str, ...]]:
     found: dict[str, Path] = {}
     problems: list[str] = []
     for listing in listings():
-        manager = _manager()
         try:
+            manager = _manager()
             _register(manager, listing)
-            answers: Iterable[Mapping[str, Path]] = manager.hook.restorekit_models()
-            for answer in answers:
-                found.update(answer)
-        except Exception as error:
+            for answer in Hook(manager.hook.restorekit_models, listing)():
+                found |= {name: path for name, path in answer.items() if name not in found}
+        except RestoreError as error:
             problems.append(str(error))
     return found, tuple(problems)
 

@@ -18,6 +18,13 @@ SPEC_VERSION = 1
 """Version of the hook specification in `restorekit.hookspecs`; a plugin states the one it was
 written for."""
 
+LOOKS = ("faithful", "sharp")
+RESERVED_OPTIONS = frozenset(
+    {"look", "fidelity", "strength", "steps", "seed", "tile", "device", "model"}
+    | {"photos", "out", "format", "quality", "overwrite", "quiet", "help"}
+)
+"""What every task's command has already; no task can have an option named so."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -36,8 +43,20 @@ class Option:
     maximum: float = math.inf
     open_minimum: bool = False
 
+    def __post_init__(self) -> None:
+        if self.kind not in (float, int, str, bool, "size"):
+            raise UsageError(
+                f"option {self.name!r} is of kind {self.kind!r}; give float, int, str, bool or 'size'"
+            )
+        self.check(self.default)
+
     def check(self, value: Any) -> Any:
-        """The value, converted to the option's kind; UsageError with one sentence if it is wrong."""
+        """The value, converted to the option's kind; UsageError with one sentence if it is wrong.
+
+        None stands for the default.
+        """
+        if value is None:
+            value = self.default
         if value is None:
             return None
         flag = "--" + self.name.replace("_", "-")
@@ -69,8 +88,8 @@ class Option:
 
 def _convert(kind: type | str, value: Any) -> Any:
     try:
-        if kind is bool:
-            return value if isinstance(value, bool) else None
+        if kind is bool or isinstance(value, bool):
+            return value if kind is bool and isinstance(value, bool) else None
         if kind is int and float(value) != int(float(value)):
             return None
         return kind(value) if callable(kind) else value
@@ -83,7 +102,9 @@ def _size(flag: str, value: Any) -> tuple[int, int]:
     pair = parts.groups() if parts else value
     try:
         width, height = (int(side) for side in pair)
-    except (TypeError, ValueError):
+        if not parts and (width, height) != tuple(pair):
+            raise ValueError("not whole")
+    except (TypeError, ValueError, OverflowError):
         raise UsageError(f"{flag} {value!r} is no size; write WIDTHxHEIGHT, as 3840x2160") from None
     if width < 1 or height < 1:
         raise UsageError(f"{flag} {value!r} is no size; both sides are at least 1")
@@ -111,10 +132,19 @@ class Task:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
             raise UsageError(f"task name {self.name!r}: use lower-case letters, digits and dashes")
-        for option in self.options:
-            if not option.name.isidentifier() or keyword.iskeyword(option.name):
+        if not isinstance(self.spec, int):
+            raise UsageError(f"task {self.name}: spec is {self.spec!r}, not a whole number")
+        if not self.inputs:
+            raise UsageError(f"task {self.name} takes no image; name at least one of inputs")
+        if not self.looks or not set(self.looks) <= set(LOOKS):
+            raise UsageError(f"task {self.name}: looks are {self.looks!r}, not of {LOOKS}")
+        names = [option.name for option in self.options]
+        for name in names:
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise UsageError(f"option name {name!r} of task {self.name} is no identifier")
+            if name in RESERVED_OPTIONS or names.count(name) > 1 or name in self.inputs:
                 raise UsageError(
-                    f"option name {option.name!r} of task {self.name} is no identifier"
+                    f"option name {name!r} of task {self.name} is taken already; rename it"
                 )
 
     def check_options(self, given: Mapping[str, Any]) -> dict[str, Any]:

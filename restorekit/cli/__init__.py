@@ -8,8 +8,11 @@ import sys
 def main() -> None:
     """Run the command line; errors meant for people become one line and an exit code.
 
-    0: all done. 1: something failed. 2: the command was wrong. 130: stopped.
+    0: all done. 1: something failed. 2: the command was wrong. 130: stopped. With RESTOREKIT_DEBUG=1
+    the traceback is shown too.
     """
+    import os
+
     import click
 
     from restorekit.cli.group import cli
@@ -23,8 +26,20 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped", err=True)
         sys.exit(130)
-    except RestoreError as error:
-        click.echo(f"restorekit: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:
         sys.exit(1)
+    except (RestoreError, OSError) as error:
+        if os.environ.get("RESTOREKIT_DEBUG") == "1":
+            import traceback
+
+            traceback.print_exc()
+        click.echo(f"restorekit: {_sentence(error)}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def _sentence(error: Exception) -> str:
+    from restorekit.images.failures import shown
+
+    if isinstance(error, OSError) and error.filename is not None:
+        return shown(f"{error.filename}: {error.strerror}")
+    return shown(str(error))

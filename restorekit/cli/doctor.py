@@ -41,12 +41,12 @@ def command() -> int:
             state = f"works ({time.perf_counter() - started:.1f} s for a first small picture)"
         except (RestoreError, RuntimeError) as error:
             failed += 1
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             state = f"fails: {reason}; use another --device, or a torch build for this card"
         click.echo(f"{kind:5} {numbers}{room}: {state}")
-    for name in plugins.tasks():
+    for listing in plugins.listings():
         try:
-            plugins.load(name)
+            plugins.check(listing)
         except RestoreError as error:
             failed += 1
             click.echo(f"plugin: {error}")
@@ -57,11 +57,12 @@ def _try(kind: str, random) -> None:
     """Upscale noise and compare with the processor's result; DeviceError where they differ."""
     import numpy as np
 
-    import restorekit
+    from restorekit.api import task_function
     from restorekit.errors import DeviceError
 
+    upscale = task_function("upscale")
     picture = random.random((48, 64, 3), dtype=np.float32)
-    result = restorekit.upscale(picture, scale=2.0, device=kind)
-    expected = restorekit.upscale(picture, scale=2.0, device="cpu")
+    result = upscale(picture, scale=2.0, device=kind)
+    expected = upscale(picture, scale=2.0, device="cpu")
     if not np.abs(result - expected).max() < 8 / 255:
         raise DeviceError("its result differs from the processor's by more than 8/255")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,10 @@ def command(
     wrong = sorted(set(baselines) - set(evaluation.BASELINES))
     if wrong:
         raise UsageError(f"--against {wrong[0]!r} is none of {', '.join(evaluation.BASELINES)}")
-    given = {"scale": scale} if any(o.name == "scale" for o in loaded.task.options) else {}
-    options = loaded.task.check_options(given)
+    if any(option.name == "scale" for option in loaded.task.options):
+        options = loaded.task.check_options({"scale": scale})
+    else:
+        scale, options = 1.0, loaded.task.check_options({})
     methods = {name: evaluation.BASELINES[name] for name in baselines}
     common = {"model": model, "device": device}
     for look in looks.split(",") if looks else loaded.task.looks:
@@ -135,6 +138,8 @@ def _truth(path: Path, scale: float) -> np.ndarray:
     if scale != int(scale):
         return pixels
     height, width = (side // int(scale) * int(scale) for side in pixels.shape[:2])
+    if min(height, width) == 0:
+        raise UsageError(f"{path} is smaller than the scale, {scale:g}; leave it out of --data")
     return pixels[:height, :width]
 
 
@@ -143,4 +148,4 @@ def _tell(case: str, method: str) -> None:
 
 
 def _watched() -> bool:
-    return click.get_text_stream("stderr").isatty()
+    return sys.stderr.isatty()

@@ -23,7 +23,7 @@ class Commands(click.Group):
         """Every name, tasks first."""
         from restorekit import plugins
 
-        return [*sorted(plugins.tasks()), *sorted(BUILT_IN)]
+        return [*sorted(set(plugins.tasks()) - set(BUILT_IN)), *sorted(BUILT_IN)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of a name, importing what it needs."""
@@ -42,7 +42,8 @@ class Commands(click.Group):
         """Two lists, from names and summaries that are known without importing."""
         from restorekit import plugins
 
-        rows = [(name, found[0].summary) for name, found in sorted(plugins.tasks().items())]
+        tasks = {name: found for name, found in plugins.tasks().items() if name not in BUILT_IN}
+        rows = [(name, found[0].summary) for name, found in sorted(tasks.items())]
         if rows:
             with formatter.section("Tasks"):
                 formatter.write_dl(rows)

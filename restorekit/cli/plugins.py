@@ -15,8 +15,7 @@ def command() -> int:
     failed = 0
     for listing in plugins.listings():
         try:
-            if listing.group == plugins.TASKS:
-                plugins.load(listing.name)
+            plugins.check(listing)
             state = "ok"
         except RestoreError as error:
             failed += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from restorekit.api import split_options
+from restorekit.images.failures import shown
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
 from restorekit.plugins import LoadedTask
 from restorekit.task import Option
@@ -61,13 +63,18 @@ def _offered(option: Option, loaded: LoadedTask) -> bool:
 def click_option(option: Option) -> click.Option:
     """An option as a flag. Values are checked by the option itself, so words are the same everywhere."""
     flag = "--" + option.name.replace("_", "-")
+    if option.kind is bool:
+        both = f"{flag}/--no{flag[1:]}"
+        return click.Option(
+            [both, option.name], default=option.default, show_default=True, help=option.help
+        )
     metavar = {float: "NUMBER", int: "N", "size": "WxH"}.get(option.kind, "TEXT")
     return click.Option(
         [flag, option.name],
-        is_flag=option.kind is bool,
+        type=click.UNPROCESSED,
         default=option.default,
-        show_default=option.default is not None and option.kind is not bool,
-        metavar=None if option.kind is bool else "|".join(option.choices) or metavar,
+        show_default=option.default is not None,
+        metavar="|".join(option.choices) or metavar,
         help=option.help,
     )
 
@@ -88,9 +95,9 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
 
     from restorekit.jobs import run as jobs  # torch is needed from here on
 
-    jobs.prepare_folder(planned, out)
     restorer = jobs.Restorer(loaded, options, settings)
-    say = (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
+    jobs.prepare_folder(planned, out)
+    say = (lambda _: None) if quiet else (lambda text: click.echo(shown(text), err=True))
     for note in (*loaded.problems, *found.notes):
         say(f"note: {note}")
     started = time.monotonic()
@@ -99,10 +106,14 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
             restorer, planned, overwrite=overwrite, quality=quality, tell=progress.show
         )
     seconds = time.monotonic() - started
+    report.found += len(found.missed)
+    report.failed += found.missed
     for note in report.notes:
         say(f"note: {note}")
     for failure in report.failed:
-        click.echo(f"failed: {failure}", err=True)
+        click.echo(shown(f"failed: {failure}"), err=True)
+    for text in report.tracebacks:
+        click.echo(text, err=True)
     say(f"{report.summary()} in {clock(seconds)} on {restorer.device}")
     return report.exit_code
 
@@ -112,7 +123,7 @@ class Progress:
 
     def __init__(self, count: int, quiet: bool = False) -> None:
         self.count, self.started, self.last = count, time.monotonic(), 0.0
-        self.stream = click.get_text_stream("stderr")
+        self.stream = sys.stderr
         self.shown = not quiet and self.stream.isatty()
 
     def __enter__(self) -> Progress:
@@ -136,9 +147,8 @@ class Progress:
         left = clock((self.count - done) / rate) if rate > 0 else "?"
         filled = round(20 * done / self.count)
         bar = "█" * filled + "·" * (20 - filled)
-        text = (
-            f"{bar} {step.number}/{self.count}  {rate:.2f} images/s  {left} left  {step.path.name}"
-        )
+        name = shown(step.path.name)
+        text = f"{bar} {step.number}/{self.count}  {rate:.2f} images/s  {left} left  {name}"
         self.stream.write(f"\r\x1b[K{text[: max(20, _columns() - 1)]}")
         self.stream.flush()
 

@@ -20,7 +20,9 @@ from restorekit.engine.path import Path, broadcast
 class Network(Protocol):
     """F(x, concat, t, numbers): see `restorekit.engine.unet.UNet.forward`."""
 
-    def __call__(self, x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor: ...
+    def __call__(self, x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
+        """F's answer, (N, C, H, W)."""
+        ...
 
 
 Denoise = Callable[[Tensor, Tensor, Condition], Tensor]
@@ -30,10 +32,11 @@ Denoise = Callable[[Tensor, Tensor, Condition], Tensor]
 class Preconditioned:
     """EDM's preconditioning around the source (Karras 2022, table 1, for the residual x0 − y).
 
-    With m the source (or 0 where `around_source` is false), r = x_t − (α + γ) m = α (x0 − m) + σ ε
-    — for paths with α + γ = 1 where m = y — and s the deviation of x0 − m:
+    With m the source (or 0 where `around_source` is false), r = x_t − γ y − α m = α (x0 − m) + σ ε
+    and s the deviation of x0 − m:
     x̂0 = m + c_skip r + c_out F(c_in r), c_skip = α s²/(α² s² + σ²), c_out = s σ/√(α² s² + σ²),
-    c_in = 1/√(α² s² + σ²). F has unit variance at every time.
+    c_in = 1/√(α² s² + σ²). F has unit variance at every time. Where α and σ are both 0 (a bridge
+    starts at y itself), r is 0 and c_out is s.
     """
 
     network: Network
@@ -45,10 +48,15 @@ class Preconditioned:
 
     def __call__(self, x_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """x̂0, (N, C, H, W) float32. t: () for the whole batch, or (N,)."""
-        if x_t is condition.source and self.around_source and float(self.path.at(t).alpha) == 0:
+        if x_t is condition.source and self.around_source and self._is_source(t):
             return self._from_source(t, condition)
         skip, out, scaled = self.scalings(x_t, t, condition)
         return torch.addcmul(skip, self.predict(scaled, t, condition).float(), out)
+
+    def _is_source(self, t: Tensor) -> bool:
+        """Whether the path's mean is the source itself."""
+        alpha, gamma, _ = self.path.at(t)
+        return bool(((alpha == 0) & (gamma == 1)).all())
 
     def _from_source(self, t: Tensor, condition: Condition) -> Tensor:
         """The same where x_t is the source and α is 0: nothing to skip, and nothing enters but y."""
@@ -59,9 +67,8 @@ class Preconditioned:
     def predict(self, scaled: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """F's output for its scaled input c_in r."""
         concat = None if condition.concat is None else condition.concat.to(self.dtype)
-        return self.network(
-            scaled.to(self.dtype), concat, _times(t), number_rows(condition, self.numbers, scaled)
-        )
+        rows = number_rows(condition, self.numbers, scaled)
+        return self.network(scaled.to(self.dtype), concat, _times(t, scaled), rows)
 
     def scalings(
         self, x_t: Tensor, t: Tensor, condition: Condition
@@ -69,11 +76,15 @@ class Preconditioned:
         """(m + c_skip r, c_out, c_in r): what is added to, multiplies, and enters the network."""
         alpha, gamma, sigma = self.path.at(t)
         total = (alpha**2 * self.deviation**2 + sigma**2).sqrt()
+        nowhere = total == 0
+        total = torch.where(nowhere, 1.0, total)
         c_skip = alpha * self.deviation**2 / total**2
-        c_out = self.deviation * sigma / total
-        centre = condition.source if self.around_source else torch.zeros_like(x_t)
-        residual = x_t - broadcast(alpha + gamma, x_t) * centre
-        skip = centre + broadcast(c_skip, x_t) * residual
+        c_out = torch.where(nowhere, self.deviation, self.deviation * sigma / total)
+        known = alpha + gamma if self.around_source else gamma
+        residual = x_t - broadcast(known, x_t) * condition.source
+        skip = broadcast(c_skip, x_t) * residual
+        if self.around_source:
+            skip = condition.source + skip
         return skip, broadcast(c_out, x_t), broadcast(1 / total, x_t) * residual
 
 
@@ -90,8 +101,8 @@ def number_rows(condition: Condition, names: Sequence[str], like: Tensor) -> Ten
     return torch.stack(torch.broadcast_tensors(*columns), 1)
 
 
-def _times(t: Tensor) -> Tensor:
-    return t.to(torch.float32).reshape(-1)
+def _times(t: Tensor, like: Tensor) -> Tensor:
+    return t.to(device=like.device, dtype=torch.float32).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ class Predicting:
     def __call__(self, x_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """x̂0, (N, C, H, W) float32. t: () for the whole batch, or (N,)."""
         rows = number_rows(condition, self.numbers, x_t)
-        answer = self.network(x_t, condition.concat, _times(t), rows).float()
+        answer = self.network(x_t, condition.concat, _times(t, x_t), rows).float()
         _, gamma, _ = self.path.at(t)
         u_t = x_t - broadcast(gamma, x_t) * condition.source
         return x0_from(self.prediction, answer, u_t, self.path, t)
@@ -147,5 +158,5 @@ def _slopes(path: Path, t: Tensor) -> tuple[Tensor, Tensor]:
         alpha, _, sigma = path.coefficients(value)
         return alpha, sigma
 
-    _, slopes = torch.func.jvp(alpha_sigma, (time,), (torch.ones_like(time),))
-    return slopes
+    result = torch.func.jvp(alpha_sigma, (time,), (torch.ones_like(time),))
+    return result[1]

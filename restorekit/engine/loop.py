@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -134,7 +135,7 @@ class Engine:
             window = _Window(self, grown, region, picture, canvas, correct, watch)
             known = window.condition(condition)
             results = [run.weight * window.sample(run, known, seed) for run in runs]
-            x0 = results[0] if len(results) == 1 else torch.stack(results).sum(0)
+            x0 = reduce(torch.add, results)  # one after another: the order decides the last bit
             if strength != 1.0:
                 x0 = torch.lerp(known.source, x0, strength)
             inside = region.clip(picture)
@@ -188,7 +189,7 @@ class _Window:
     def call(self, x: Tensor, t: float, known: Condition, area: Box) -> Tensor:
         """x̂0 with the network's answer inside an area, tile by tile; the source elsewhere."""
         engine = self.engine
-        height, width = best_tile(area, engine.margin, engine.multiple, engine.budget)
+        height, width = best_tile(area, engine.margin, engine.multiple, engine.budget, self.grown)
         tiles = list(cut(area, height, width))
         if len(tiles) == 1 and tiles[0].grow(engine.margin, self.canvas) == self.grown:
             return self.finish(self.denoise(x, t, known), t, known, self.grown)

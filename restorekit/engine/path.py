@@ -28,8 +28,8 @@ class Path:
     """Three functions of time, and how much of a step's noise is fresh at η = 1.
 
     `posterior` is "markov" where u_t = x_t − γ_t y is a Markov chain of (α, σ), so that the ancestral
-    step is its posterior (DDPM, I2SB, IR-SDE), or "shift" where σ and γ grow together and the chain
-    is Markov in x_t (ResShift). `name` and `parameters` write a path into a model's card.
+    step is its posterior (DDPM, I2SB, IR-SDE), or "shift" where σ² and γ grow together and the chain
+    is Markov in x_t (ResShift, InDI). `name` and `parameters` write a path into a model's card.
     """
 
     coefficients: Callable[[Tensor], Coefficients]
@@ -39,8 +39,7 @@ class Path:
 
     def at(self, t: Tensor | float) -> Coefficients:
         """α, γ, σ at times t in [0, 1], as float64 tensors of t's shape and device."""
-        time = torch.as_tensor(t)
-        return self.coefficients(time.to(torch.float64))
+        return self.coefficients(torch.as_tensor(t, dtype=torch.float64))
 
     def marginal(self, x0: Tensor, y: Tensor, t: Tensor | float, noise: Tensor) -> Tensor:
         """A draw of x_t: α_t x0 + γ_t y + σ_t noise, for images (N, C, H, W) and t a number or (N,)."""
@@ -51,8 +50,8 @@ class Path:
         """τ at η = 1: the deviation of the fresh noise in the ancestral step from t to s < t.
 
         "markov": σ_s √(1 − (α_t σ_s)² / (α_s σ_t)²), DDPM's posterior deviation (Ho 2020, eq. 7).
-        "shift": σ_s √(1 − σ_s² / σ_t²), ResShift's (Yue 2023, eq. 7). From σ_t = 0, where a bridge
-        starts, all of σ_s is fresh.
+        "shift": σ_s √(1 − σ_s² / σ_t²), ResShift's (Yue 2023, eq. 7) and InDI's. From σ_t = 0,
+        where a bridge starts, all of σ_s is fresh.
         """
         alpha_t, _, sigma_t = self.at(t)
         alpha_s, _, sigma_s = self.at(s)
@@ -157,10 +156,14 @@ def srdiff() -> Path:
 
 
 def resshift(*, kappa: float = 2.0, power: float = 0.3) -> Path:
-    """Residual shifting: α = 1 − η, γ = η, σ = κ√η (Yue 2023, eq. 2), √η growing from .04 to 1."""
+    """Residual shifting: α = 1 − η, γ = η, σ = κ√η (Yue 2023, eq. 2).
+
+    √η grows to 1 from min(.04/κ, √.001) (eq. 10 and the text below it), and is 0 at t = 0 itself.
+    """
+    first = min(0.04 / kappa, math.sqrt(0.001))
 
     def eta(t: Tensor) -> Tensor:
-        grown = 0.04 * (1 / 0.04) ** (t.clamp(min=0) ** power)
+        grown = first * (1 / first) ** (t.clamp(min=0) ** power)
         return torch.where(t > 0, grown, torch.zeros_like(t)) ** 2
 
     return _path(
@@ -200,7 +203,12 @@ def i2sb(*, beta: float = 0.3) -> Path:
 def indi(*, epsilon: float = 0.0) -> Path:
     """Inversion by direct iteration: α = 1 − t, γ = t, σ = ε√t (Delbracio 2023); ε = 0 is cold."""
     return _path(
-        "indi", lambda t: 1 - t, lambda t: t, lambda t: epsilon * t.sqrt(), epsilon=epsilon
+        "indi",
+        lambda t: 1 - t,
+        lambda t: t,
+        lambda t: epsilon * t.sqrt(),
+        posterior="shift",
+        epsilon=epsilon,
     )
 
 

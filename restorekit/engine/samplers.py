@@ -42,7 +42,9 @@ class Step(Protocol):
         t: float,
         s: float,
         noise: Noise,
-    ) -> State: ...
+    ) -> State:
+        """The state at s."""
+        ...
 
 
 class Sampler(NamedTuple):
@@ -140,7 +142,13 @@ def heun_step(
 
 
 def dpm_solver_pp_2m_step(
-    estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, noise: Noise
+    estimate: Estimate,
+    path: Path,
+    y: Tensor,
+    state: State,
+    t: float,
+    s: float,
+    noise: Noise,  # noqa: ARG001 (a step's call form)
 ) -> State:
     """DPM-Solver++(2M): second-order multi-step in λ on x̂0 (Lu 2022, algorithm 2).
 

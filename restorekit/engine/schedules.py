@@ -15,10 +15,10 @@ def uniform_times(steps: int, start: float = 1.0) -> list[float]:
 
 
 def log_snr(path: Path, t: float) -> float:
-    """λ = log(α/σ) at t; infinite where one of them is 0."""
+    """λ = log(α/σ) at t; −∞ where α is 0 (a bridge's start too), else ∞ where σ is 0."""
     alpha, _, sigma = (float(c) for c in path.at(t))
     if sigma == 0 or alpha == 0:
-        return math.inf if sigma == 0 else -math.inf
+        return -math.inf if alpha == 0 else math.inf
     return math.log(alpha / sigma)
 
 

@@ -68,20 +68,24 @@ def cut(area: Box, height: int, width: int) -> Iterator[Box]:
             yield Box(top, left, height, width).clip(area)
 
 
-def best_tile(canvas: Box, margin: int, multiple: int, budget: int) -> tuple[int, int]:
+def best_tile(
+    canvas: Box, margin: int, multiple: int, budget: int, around: Box | None = None
+) -> tuple[int, int]:
     """(height, width) of the tiles, on multiples, that cost the fewest pixels with their margins.
 
     budget: pixels of the largest tile with its margins. Where even one multiple with its margins is
-    above it, the smallest tile is taken.
+    above it, the smallest tile is taken. around: how far margins reach; the canvas by default.
     """
+    around = around or canvas
     best, best_cost = (multiple, multiple), None
     rows, columns = canvas.height // multiple, canvas.width // multiple
     for count in sorted({-(-columns // parts) for parts in range(1, columns + 1)}, reverse=True):
         width = count * multiple
-        grown_width = min(width + 2 * margin, canvas.width)
+        grown_width = min(width + 2 * margin, around.width)
+        tallest = min(canvas.height + 2 * margin, around.height)
         fitting = (
             canvas.height
-            if canvas.height * grown_width <= budget
+            if tallest * grown_width <= budget
             else ((budget // grown_width - 2 * margin) // multiple * multiple)
         )
         height = min(fitting, rows * multiple)

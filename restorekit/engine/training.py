@@ -48,7 +48,7 @@ class Average:
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         current = module.state_dict()
-        torch._foreach_lerp_(
+        torch._foreach_lerp_(  # type: ignore[attr-defined]
             list(self.values.values()), [current[k].float() for k in self.values], 1 - decay
         )
 

@@ -72,7 +72,10 @@ class UNetConfig:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> UNetConfig:
         """The inverse of `to_dict`; unknown keys raise TypeError."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+        values: dict[str, Any] = {}
+        for key, value in record.items():
+            values[key] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
 
 
 class UNet(nn.Module):
@@ -150,18 +153,18 @@ class Embedding(nn.Module):
 
     def __init__(self, scalars: int, width: int, octaves: int = 5) -> None:
         super().__init__()
-        self.register_buffer(
-            "frequencies", math.pi * 2.0 ** torch.arange(octaves), persistent=False
-        )
+        self.octaves = octaves
         self.layers = nn.Sequential(
             nn.Linear(scalars * (2 * octaves + 1), width), nn.SiLU(), nn.Linear(width, width)
         )
 
     def forward(self, scalars: Tensor) -> Tensor:
         """(N, S) numbers, float32, to (N, width)."""
-        phases = scalars[..., None] * self.frequencies.to(scalars.dtype)  # (N, S, octaves)
+        # Not a buffer: a network in bfloat16 would round π to 3.140625, and phases reach 100 radians.
+        octaves = torch.arange(self.octaves, dtype=scalars.dtype, device=scalars.device)
+        phases = scalars[..., None] * (math.pi * 2.0**octaves)  # (N, S, octaves)
         features = torch.cat([scalars[..., None], phases.sin(), phases.cos()], -1).flatten(1)
-        return F.silu(self.layers(features.to(self.layers[0].weight.dtype)))
+        return F.silu(self.layers(features.to(next(self.layers.parameters()).dtype)))
 
 
 class Block(nn.Module):
@@ -193,7 +196,18 @@ class Block(nn.Module):
         else:
             hidden = self.inner(hidden)
             hidden = torch.addcmul(shift[..., None, None], hidden, 1 + scale[..., None, None])
-        return self.outer(F.silu(hidden, inplace=not torch.is_grad_enabled())).add_(x)
+        return self.outer(_silu_(hidden)).add_(x)
+
+
+def _silu_(x: Tensor) -> Tensor:
+    """SiLU, in x's own memory where no gradient needs it.
+
+    torch's float32 kernel computes the last elements of each thread's share by another exponential
+    than the others, so that where a value lies would decide its last bit. These steps do not.
+    """
+    if x.requires_grad or x.dtype != torch.float32 or x.device.type != "cpu":
+        return F.silu(x, inplace=not x.requires_grad)
+    return x.div_(x.neg().exp_().add_(1.0))
 
 
 class Attention(nn.Module):

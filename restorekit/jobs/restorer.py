@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from restorekit import device as devices
+from restorekit.engine.conditioning import Condition
 from restorekit.engine.loop import Engine, Run
 from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import uniform_times
 from restorekit.engine.tiles import Box, round_up
-from restorekit.errors import DeviceError, UsageError
-from restorekit.images import Picture, premultiply, quantise, unpremultiply
+from restorekit.errors import DeviceError, PluginError, UsageError
+from restorekit.images import Picture, premultiply, unpremultiply
 from restorekit.jobs.settings import Settings
 from restorekit.models import store
 from restorekit.models.find import find
@@ -51,11 +52,12 @@ class Restorer:
         self.task, self.hooks, self.listing = loaded.task, loaded.hooks, loaded.listing
         self.options, self.settings = loaded.task.check_options(options), settings
         self.device = devices.choose(settings.device)
-        self.model = store.load(find(settings.model))
+        self.model = store.load(find(settings.model, self.hooks))
         if self.model.card.task != self.task.name:
             raise UsageError(
                 f"--model {settings.model} is for {self.model.card.task}, not for {self.task.name}"
             )
+        self.runs()  # a look that the model has not is told of before any picture
         self.budget = self._first_budget()
 
     def _first_budget(self) -> int:
@@ -87,6 +89,7 @@ class Restorer:
             self.device,
         )
 
+    @torch.no_grad()
     def __call__(self, picture: Picture, tell: Tell = _silent, fits: Fits = _any_size) -> Picture:
         """The restored picture, of the same mode, depth and metadata.
 
@@ -102,26 +105,34 @@ class Restorer:
                 devices.release(self.device)
                 self.budget //= 2
                 if self.budget < SMALLEST_TILE // 4:
+                    other = "" if self.device.type == "cpu" else ", use --device cpu"
                     raise DeviceError(
                         f"{self.device} ran out of memory even with the smallest tiles; close other "
-                        "programs or use --device cpu"
+                        f"programs{other} or ask for a smaller result"
                     ) from error
 
     def _restored(self, picture: Picture, tell: Tell, fits: Fits) -> Picture:
-        color, depth = picture.color, picture.depth
-        if picture.alpha is not None:
-            color, depth = premultiply(color, picture.alpha), 32
-        inputs = {self.task.inputs[0]: to_tensor(color)}
-        plan = self.hooks.restorekit_prepare(inputs=inputs, options=self.options)
-        fits(plan.size[1], plan.size[0])
+        color, alpha, depth = picture.color, picture.alpha, picture.depth
+        even = alpha is None or alpha.min() == alpha.max()
+        if alpha is not None and not even:
+            color, depth = premultiply(color, alpha), 32
         grey = color.shape[2] == 1
+        plan = self._plan(color)
+        fits(plan.size[1], plan.size[0])
+        check_room(plan.size, (1 if grey else 3) * depth // 8 * (1 if even else 3))
         result = self._planes(plan, grey, depth, tell)
-        if picture.alpha is None:
+        if alpha is None:
             return replace(picture, color=result)
-        inputs = {self.task.inputs[0]: to_tensor(picture.alpha[..., None])}
-        plan = self.hooks.restorekit_prepare(inputs=inputs, options=self.options)
-        alpha = self._planes(plan, True, 32, _silent)[..., 0]
+        if even:  # an opaque picture stays opaque, and its colours are those it has without alpha
+            return replace(
+                picture, color=result, alpha=np.full(plan.size, alpha.flat[0], alpha.dtype)
+            )
+        alpha = self._planes(self._plan(alpha[..., None]), True, 32, _silent)[..., 0]
         return replace(picture, color=unpremultiply(result, alpha), alpha=alpha)
+
+    def _plan(self, planes: np.ndarray) -> Plan:
+        inputs = {self.task.inputs[0]: to_tensor(planes)}
+        return self.hooks.restorekit_prepare(inputs=inputs, options=self.options)
 
     def _planes(self, plan: Plan, grey: bool, depth: int, tell: Tell) -> np.ndarray:
         """(H, W, 1 or 3) of the planned size: integers of a depth, or float32 in [0, 1] for 32."""
@@ -138,8 +149,10 @@ class Restorer:
         return result
 
     def _windows(self, plan: Plan):
-        def condition(box: Box):
-            return self.hooks.restorekit_condition(plan=plan, box=box)
+        def condition(box: Box) -> Condition:
+            known = self.hooks.restorekit_condition(plan=plan, box=box)
+            self._check_fits_model(known)
+            return known
 
         def correct(box: Box, x0_hat: Tensor, t: float) -> Tensor:
             return self.hooks.restorekit_correct(plan=plan, box=box, x0_hat=x0_hat, t=t)
@@ -155,6 +168,25 @@ class Restorer:
             seed=self.settings.seed,
             watch=(lambda event: self.hooks.restorekit_step(event=event)) if observed else None,
         )
+
+    def _check_fits_model(self, known: Condition) -> None:
+        """PluginError where the condition is not what the model was trained with."""
+        card, config = self.model.card, self.model.config
+        given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
+        if given != (config.channels, config.concat):
+            raise PluginError(
+                f"plugin {self.listing}: its condition has {given[0]} + {given[1]} channels and model "
+                f"{card.name} takes {config.channels} + {config.concat} (source + concatenated)",
+                self.listing.name,
+            )
+        named = set(known.numbers).union(*(look.numbers for look in card.looks.values()))
+        missing = sorted(set(config.numbers) - named)
+        if missing:
+            raise PluginError(
+                f"plugin {self.listing}: its condition lacks the number {missing[0]!r}, which model "
+                f"{card.name} takes",
+                self.listing.name,
+            )
 
     def runs(self) -> list[Run]:
         """The samplings whose weighted mean is the result: one look, or two between them."""
@@ -174,15 +206,30 @@ class Restorer:
         return runs
 
 
+def check_room(size: tuple[int, int], pixel_bytes: int) -> None:
+    """DeviceError where a result of this size alone is more than all the memory there is."""
+    memory = devices.memory(torch.device("cpu"))
+    needed = size[0] * size[1] * pixel_bytes
+    if memory and needed > memory.total:
+        raise DeviceError(
+            f"a result of {size[1]:,} x {size[0]:,} pixels needs {needed / 2**30:,.0f} GiB and this "
+            f"machine has {memory.total / 2**30:,.0f} GiB of memory; ask for a smaller one"
+        )
+
+
 def to_tensor(planes: np.ndarray) -> Tensor:
     """(H, W, 1 or 3) in [0, 1], or integers, to (1, 3, H, W) in [−1, 1]; grey is repeated."""
     top = np.iinfo(planes.dtype).max if planes.dtype.kind == "u" else 1.0
-    image = torch.from_numpy(np.ascontiguousarray(planes)).permute(2, 0, 1)[None]
+    image = torch.from_numpy(np.ascontiguousarray(planes)).to(torch.float32).permute(2, 0, 1)[None]
     return torch.mul(image, 2.0 / float(top)).sub_(1).expand(-1, 3, -1, -1).contiguous()
 
 
 def to_samples(values: Tensor, depth: int) -> np.ndarray:
     """(1, C, H, W) in [−1, 1] to (H, W, C): uint8 or uint16, or float32 in [0, 1] for depth 32."""
-    unit = values[0].permute(1, 2, 0).add(1).mul_(0.5)
-    array = unit.clamp_(0, 1).numpy()
-    return array if depth == 32 else quantise(array, depth)
+    top = {8: 255.0, 16: 65535.0, 32: 1.0}[depth]
+    scaled = values[0].add(1).mul_(top / 2).clamp_(0, top)
+    if depth != 32:
+        # Rounded planes are cheaper to turn into pixels while each value is one byte.
+        scaled = scaled.round_().to(torch.uint8 if depth == 8 else torch.int32)
+    pixels = scaled.permute(1, 2, 0).contiguous().numpy()
+    return pixels.astype(np.uint16) if depth == 16 else pixels

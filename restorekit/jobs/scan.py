@@ -24,11 +24,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """The sources in order, how many other files were passed over, and what a person should know."""
+    """The sources in order, how many other files were passed over, and what a person should know.
+
+    missed: one sentence for each folder that could not be read, whose pictures are not in `sources`.
+    """
 
     sources: tuple[Source, ...]
     others: int
     notes: tuple[str, ...]
+    missed: tuple[str, ...] = ()
 
 
 def scan(named: Iterable[Path], out: Path) -> Found:
@@ -36,44 +40,68 @@ def scan(named: Iterable[Path], out: Path) -> Found:
 
     UsageError where something named does not exist, is `out` itself, or holds no picture at all.
     """
-    sources: dict[Path, Source] = {}
-    others, notes = 0, []
+    named = list(named)
+    sources: dict[Path, Source] = {}  # by path: what is named twice is restored once
+    others, notes, missed = 0, [], []
     for path in named:
-        if path.is_dir():
-            if _same(path, out):
-                raise UsageError(f"{out} is input and output at once; give -o another folder")
-            if _inside(out, path):
-                notes.append(f"{out} lies inside {path}: what is in it is not taken as input")
-            for file in _walk(path, out):
-                if is_image_suffix(file) or file.suffix.lower() in _FOREIGN:
-                    sources.setdefault(file.resolve(), Source(file, file.relative_to(path)))
-                else:
-                    others += 1
-        elif path.exists() or path.is_symlink():
-            sources.setdefault(path.resolve(), Source(path, Path(path.name)))
-        else:
-            raise UsageError(f"there is no file or folder {path}")
+        if not _is_folder(path):
+            sources.setdefault(path.absolute(), Source(path, Path(path.name)))
+            continue
+        if _same(path, out):
+            raise UsageError(f"{out} is input and output at once; give -o another folder")
+        if _inside(out, path):
+            notes.append(f"{out} lies inside {path}: what is in it is not taken as input")
+        for file in _walk(path, out, notes, missed):
+            if is_image_suffix(file) or file.suffix.lower() in _FOREIGN:
+                sources.setdefault(file.absolute(), Source(file, file.relative_to(path)))
+            else:
+                others += 1
+    if others:
+        notes.append(
+            f"{others} other files, which are no pictures by their names, were passed over"
+        )
     if not sources:
         shown = ", ".join(str(path) for path in named)
-        raise UsageError(f"no pictures found in {shown}")
-    return Found(tuple(sources.values()), others, tuple(notes))
+        raise UsageError("; ".join([f"no pictures found in {shown}", *notes, *missed]))
+    return Found(tuple(sources.values()), others, tuple(notes), tuple(missed))
 
 
-def _walk(folder: Path, out: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder rather than a file; UsageError where it is neither."""
+    try:
+        if path.is_dir():
+            return True
+        if path.exists() or path.is_symlink():
+            return False
+    except OSError as error:
+        raise UsageError(f"{path} cannot be looked at: {error.strerror}") from error
+    raise UsageError(f"there is no file or folder {path}")
+
+
+def _walk(folder: Path, out: Path, notes: list[str], missed: list[str]) -> Iterator[Path]:
+    def tell(error: OSError) -> None:
+        missed.append(f"{error.filename}: the folder cannot be read: {error.strerror}")
+
+    for place, folders, files in os.walk(folder, onerror=tell):
         here = Path(place)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and not _same(here / name, out)
-        )
-        yield from (here / name for name in sorted(files) if not name.startswith("."))
+        shown = sorted(name for name in folders if not name.startswith("."))
+        notes += [
+            f"{here / name} is a link to a folder and was not followed; name it to restore it"
+            for name in shown
+            if (here / name).is_symlink()
+        ]
+        folders[:] = [name for name in shown if not _same(here / name, out)]
+        for name in sorted(files):
+            if not name.startswith(".") and not _same(here / name, out):
+                yield here / name
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _inside(one: Path, other: Path) -> bool:
-    return other.resolve() in one.resolve().parents
+    return Path(os.path.realpath(other)) in Path(os.path.realpath(one)).parents
 
 
 @dataclass(frozen=True)
@@ -91,9 +119,15 @@ def targets(found: Found, out: Path, format: str) -> list[Target]:
     format: "keep" or a format's name. UsageError where two sources would become one file, or one
     would overwrite a source; compared without regard to case, as some file systems do.
     """
-    if len(found.sources) == 1 and is_image_suffix(out) and not out.is_dir():
-        chosen = format_for(out.suffix if format == "keep" else format).name
-        planned = [Target(found.sources[0], out, chosen)]
+    if is_image_suffix(out) and not os.path.isdir(out):  # noqa: PTH112 (is_dir raises for some)
+        if len(found.sources) != 1:
+            raise UsageError(
+                f"-o {out} names one file and there are {len(found.sources)} pictures; give a folder"
+            )
+        own = format_for(out.suffix)
+        if format != "keep" and format_for(format) != own:
+            raise UsageError(f"-o {out} and --format {format} contradict each other; leave one out")
+        planned = [Target(source, out, own.name) for source in found.sources]
     else:
         planned = [_target(source, out, format) for source in found.sources]
     _check_collisions(planned)
@@ -112,15 +146,15 @@ def _target(source: Source, out: Path, format: str) -> Target:
 
 def _check_collisions(planned: Iterable[Target]) -> None:
     planned = list(planned)
-    inputs = {os.path.normcase(target.source.path.resolve()) for target in planned}
+    inputs = {os.path.realpath(target.source.path) for target in planned}
     seen: dict[str, Target] = {}
     for target in planned:
-        key = str(target.path.resolve()).casefold()
+        key = os.path.realpath(target.path).casefold()
         if key in seen:
             raise UsageError(
                 f"{seen[key].source.path} and {target.source.path} would both become {target.path}; "
                 "rename one, or restore them into different folders"
             )
         seen[key] = target
-        if os.path.normcase(target.path.resolve()) in inputs:
+        if os.path.realpath(target.path) in inputs:
             raise UsageError(f"{target.path} is a source and would be overwritten; give another -o")

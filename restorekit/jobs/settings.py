@@ -65,7 +65,9 @@ class Settings:
             raise UsageError(f"{task.name} has no option {unknown[0]!r}")
         values = {n: option.check(given.get(n, option.default)) for n, option in known.items()}
         values["fidelity"] = _fidelity(task, values.pop("look"), values["fidelity"])
-        values["model"] = values["model"] or task.model
+        values["model"] = task.model if values["model"] is None else values["model"]
+        if not values["model"]:
+            raise UsageError(f"{task.name} needs weights: name them with --model")
         return cls(**{f.name: values[f.name] for f in fields(cls)})
 
 

@@ -65,8 +65,32 @@ class Card:
             unknown = sorted(set(record) - known)
             if unknown:
                 raise ModelError(f"{source}: its card has an unknown entry {unknown[0]!r}")
+            _check_kinds(record, source)
             record["looks"] = {name: Look(**look) for name, look in record["looks"].items()}
             record["data"] = tuple(record.get("data", ()))
             return cls(**record)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{source}: its card cannot be read: {error}") from error
+
+
+_WORDS = {str: "a text", dict: "a record", list: "a list", float: "a number", int: "a whole number"}
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("name", "task", "licence", "path", "date", "tensors_sha256"), str),
+    **dict.fromkeys(("network", "path_parameters", "looks", "training", "scores"), dict),
+    "data": list,
+    "deviation": float,
+}
+_LOOK_KINDS: Mapping[str, type] = {
+    "numbers": dict,
+    "start_noise": float,
+    "steps": int,
+    "sampler": str,
+}
+
+
+def _check_kinds(record: Mapping[str, Any], source: str) -> None:
+    for entries, kinds in ((record, _KINDS), *((v, _LOOK_KINDS) for v in record["looks"].values())):
+        for name, kind in kinds.items():
+            allowed = (int, float) if kind is float else kind
+            if name in entries and not isinstance(entries[name], allowed):
+                raise ModelError(f"{source}: its card's entry {name!r} is not {_WORDS[kind]}")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from restorekit import plugins
 from restorekit.errors import ModelError
 
 
-def find(name_or_file: str) -> Path:
-    """The file of an installed model's name, or the file itself; ModelError lists the known names."""
+def find(name_or_file: str, hooks: Any = None) -> Path:
+    """The file of an installed model's name, or the file itself; ModelError lists the known names.
+
+    hooks: of a loaded task, asked first, so that no other plugin is imported for a task's own model.
+    """
+    for own in hooks.restorekit_models() if hooks else ():
+        if name_or_file in own:
+            return own[name_or_file]
     installed, problems = plugins.models()
     if name_or_file in installed:
         return installed[name_or_file]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
+from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError
 from restorekit.models.card import Card
@@ -34,16 +37,17 @@ class Model:
 
     def denoiser(self, device: torch.device, dtype: torch.dtype) -> Preconditioned:
         """The model ready for a device; ModelError where tensors and card disagree."""
-        network = UNet(self.config)
         try:
+            with torch.random.fork_rng(devices=[]):  # first weights are drawn, only to be replaced
+                network = UNet(self.config)
             network.load_state_dict({k: v.float() for k, v in self.tensors.items()})
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"model {self.card.name}: weights do not fit the card: {reason}"
             ) from error
         network = network.requires_grad_(False).eval()
-        network = network.to(device, dtype, memory_format=torch.channels_last)
+        network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         path = PATHS[self.card.path](**self.card.path_parameters)
         return Preconditioned(network, path, self.card.deviation, self.config.numbers, dtype=dtype)
 
@@ -51,7 +55,13 @@ class Model:
 def read_card(path: Path) -> Card:
     """The card alone, without the tensors; ModelError as for `load`."""
     with _open(path) as file:
-        return Card.from_json((file.metadata() or {}).get("card", ""), str(path))
+        text = (file.metadata() or {}).get("card")
+    if text is None:
+        raise ModelError(
+            f"{path} has no card: it is not a model of restorekit, and weights of other programs "
+            "cannot be used"
+        )
+    return Card.from_json(text, str(path))
 
 
 def load(path: Path) -> Model:
@@ -64,15 +74,41 @@ def load(path: Path) -> Model:
             raise ModelError(f"{path} is damaged: {error}") from error
     if tensors_sha256(model.tensors) != card.tensors_sha256:
         raise ModelError(f"{path} is damaged: its tensors do not match the hash in its card")
+    _check(model, path)
     return model
 
 
+def _check(model: Model, path: Path) -> None:
+    """Refuse a card of which no denoiser can be built, before any picture is begun."""
+    card = model.card
+    try:
+        radius = model.config.radius
+        PATHS[card.path](**card.path_parameters)
+        samplers = [SAMPLERS[look.sampler] for look in card.looks.values()]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path}: its card says what this restorekit has not: {error}") from error
+    if not samplers:
+        raise ModelError(f"{path}: its card names no look")
+    if not math.isfinite(radius):
+        raise ModelError(
+            f"{path}: its network looks at the whole picture at once (attention or GroupNorm), so "
+            "it cannot restore pictures tile by tile"
+        )
+
+
 def save(path: Path, card: Card, tensors: Mapping[str, Tensor]) -> None:
-    """Write a model file; the card's hash is filled in."""
+    """Write a model file, whole or not at all; the card's hash is filled in."""
     host = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     card = replace(card, tensors_sha256=tensors_sha256(host))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(host, path, metadata={"card": card.to_json()})
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(host, part, metadata={"card": card.to_json()})
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} was not written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -94,5 +130,6 @@ def _open(path: Path):
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path} is no safetensors file ({error}); restorekit loads no other kind of weights"
+            f"{path} is no whole safetensors file ({error}); restorekit loads no other kind of "
+            "weights: get the file again, or name another"
         ) from error

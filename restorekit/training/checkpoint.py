@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"{path} is no training checkpoint: {error}") from error
 
 
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """ModelError where a checkpoint's tensors are not those that the block loads them into."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, IndexError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} is of another network or recipe: {reason}") from error
+
+
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Keys with "prefix/" before them."""
     return {f"{prefix}/{key}": value for key, value in tensors.items()}
@@ -54,10 +65,17 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimiser_tensors`."""
+    """The inverse of `optimiser_tensors`.
+
+    Moments are laid out as their parameter is: fused optimisers pair the two by their place in memory.
+    """
     record = optimiser.state_dict()
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
+        like = parameters[int(index)]
+        if value.shape == like.shape:
+            value = torch.empty_like(like, dtype=value.dtype).copy_(value)
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": record["param_groups"]})

@@ -54,7 +54,7 @@ class PerceptualPhase:
         self.recipe, self.settings, self.device = recipe, recipe.perceptual, device
         self.distance = LPIPS("squeeze").to(device).requires_grad_(False)
         self.discriminator = Discriminator(self.settings.widths).to(device)
-        self.discriminator.to(memory_format=torch.channels_last)
+        self.discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(
             self.discriminator.parameters(), self.settings.learning_rate, betas=(0.5, 0.99)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,10 @@ class Recipe:
             raise UsageError("recipe: needs at least one draw, one iteration and a batch of one")
         if self.crop % self.network.stride:
             raise UsageError(f"recipe: crop {self.crop} is no multiple of {self.network.stride}")
+        try:
+            PATHS[self.path](**self.path_parameters)
+        except TypeError as error:
+            raise UsageError(f"recipe: path_parameters do not suit {self.path}: {error}") from error
 
 
 def read(path: Path) -> Recipe:
@@ -82,15 +87,49 @@ def read(path: Path) -> Recipe:
 
 def from_dict(record: Mapping[str, Any], source: str) -> Recipe:
     """A recipe from plain data, as `dataclasses.asdict` and TOML make it."""
-    record = dict(record)
     try:
-        record["network"] = UNetConfig.from_dict(record.get("network", {}))
-        record["draws"] = tuple(Draw(**draw) for draw in record.pop("draws", ()))
+        record = _checked(Recipe, record, "recipe")
+        network = _checked(UNetConfig, record.get("network", {}), "network")
+        record["network"] = UNetConfig.from_dict(network)
+        draws = record.pop("draws", ())
+        record["draws"] = tuple(Draw(**_checked(Draw, draw, "draws")) for draw in draws)
         if record.get("perceptual") is not None:
-            given = dict(record["perceptual"])
+            given = _checked(Perceptual, record["perceptual"], "perceptual")
             given["widths"] = tuple(given.get("widths", Perceptual.widths))
             record["perceptual"] = Perceptual(**given)
         return Recipe(**record)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from error
     except (TypeError, ValueError) as error:
         known = ", ".join(f.name for f in dataclasses.fields(Recipe))
         raise UsageError(f"{source}: {error}; a recipe knows {known}") from error
+
+
+def _checked(kind: type, record: Any, place: str) -> dict[str, Any]:
+    """A table whose entries are `kind`'s and of its types; UsageError names the one that is not."""
+    if not isinstance(record, Mapping):
+        raise UsageError(f"{place} is {record!r}; give a table")
+    types = typing.get_type_hints(kind)
+    for key, value in record.items():
+        if key not in types:
+            raise UsageError(f"{place} has no entry {key!r}; it knows {', '.join(types)}")
+        wanted = types[key]
+        if typing.get_origin(wanted) is tuple:
+            element = typing.get_args(wanted)[0]
+            right = isinstance(value, list | tuple) and all(_is(element, v) for v in value)
+            word = "a list"
+        else:
+            right, word = _is(wanted, value), _WORDS.get(wanted, "a table")
+        if not right:
+            raise UsageError(f"{place}: {key} is {value!r}; give {word}")
+    return dict(record)
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "a word"}
+
+
+def _is(kind: Any, value: Any) -> bool:
+    """Whether a value is of a plain kind; any value is of the others, which are checked elsewhere."""
+    if kind not in _WORDS or isinstance(value, bool):
+        return kind not in _WORDS
+    return isinstance(value, int | float if kind is float else kind)

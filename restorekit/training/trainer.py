@@ -51,7 +51,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, task: Task, hooks: Any, device: torch.device) -> None:
         self.recipe, self.task, self.hooks, self.device = recipe, task, hooks, device
         torch.manual_seed(recipe.seed)  # initial weights only
-        self.network = UNet(recipe.network).to(device, memory_format=torch.channels_last)
+        self.network = _network(recipe, device)
         self.average = Average(self.network, recipe.average)
         fused = torch.compile(self.network) if device.type == "cuda" else self.network
         self.denoiser = self._denoiser(fused)
@@ -135,7 +135,7 @@ class Trainer:
         """Mean PSNR-Y in dB of the averaged weights' first call on the first draw's degradation."""
         from restorekit.metrics import psnr
 
-        network = UNet(self.recipe.network).to(self.device, memory_format=torch.channels_last)
+        network = _network(self.recipe, self.device)
         network.load_state_dict(self.average.values)
         denoiser, scores = self._denoiser(network), []
         options = {k: _value(v, torch.Generator()) for k, v in self.recipe.draws[0].options.items()}
@@ -181,23 +181,25 @@ class Trainer:
         }
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of the same recipe."""
+        """Go on from a checkpoint of the same recipe; ModelError where it is of another network."""
         tensors, record = checkpoint.load(path)
-        self.network.load_state_dict(checkpoint.part("network", tensors))
-        self.average.load(checkpoint.part("average", tensors), record["iteration"])
-        checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
-        if self.perceptual:
-            self.perceptual.restore(checkpoint.part("perceptual", tensors))
+        with checkpoint.fitting(path):
+            self.network.load_state_dict(checkpoint.part("network", tensors))
+            self.average.load(checkpoint.part("average", tensors), record["iteration"])
+            checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
+            if self.perceptual:
+                self.perceptual.restore(checkpoint.part("perceptual", tensors))
         self.iteration, self.seconds = record["iteration"], record["seconds"]
         self.earlier = record.get("phases", [])[:-1]
 
     def start_from(self, path: Path) -> None:
-        """Begin with another run's averaged weights."""
+        """Begin with another run's averaged weights; ModelError where they are of another network."""
         tensors, record = checkpoint.load(path)
         self.earlier = record.get("phases", [])
         weights = checkpoint.part("average", tensors)
-        self.network.load_state_dict(weights)
-        self.average.load(weights, 0)
+        with checkpoint.fitting(path):
+            self.network.load_state_dict(weights)
+            self.average.load(weights, 0)
 
 
 def run(
@@ -264,6 +266,11 @@ def read_log(path: Path) -> Iterator[dict[str, str]]:
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             yield from list(csv.DictReader(file))
+
+
+def _network(recipe: Recipe, device: torch.device) -> UNet:
+    network = UNet(recipe.network)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _items(condition: Condition, chosen: slice) -> Condition:

@@ -1,0 +1,37 @@
+"""Take JPEG's blocks out of photographs."""
+
+from pathlib import Path
+
+import restorekit as rk
+
+QUALITY = rk.Option("quality", float, 30.0, "JPEG quality of the photographs.", minimum=5, maximum=70)
+TASK = rk.Task("dejpeg", "Take JPEG's blocks out of photographs", (QUALITY,), model="dejpeg")
+
+
+@rk.hookimpl
+def restorekit_task():
+    return TASK
+
+
+@rk.hookimpl
+def restorekit_models():
+    return {"dejpeg": Path(__file__).with_name("dejpeg.safetensors")}
+
+
+@rk.hookimpl
+def restorekit_prepare(inputs, options):
+    image = inputs["image"]
+    return rk.Plan(tuple(image.shape[-2:]), state=(image, {"quality": options["quality"] / 100}))
+
+
+@rk.hookimpl
+def restorekit_condition(plan, box):
+    image, numbers = plan.state
+    rows, columns = box.slices()
+    window = image[..., rows, columns]
+    return rk.Condition(window, concat=window, numbers=numbers)
+
+
+@rk.hookimpl
+def restorekit_degrade(clean, options):
+    return {"image": rk.jpeg(clean, clean.new_full((len(clean),), options["quality"]))}

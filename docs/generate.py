@@ -1,0 +1,152 @@
+"""Writes the parts of the documentation that the code already says.
+
+`python docs/generate.py` writes them; `--check` only tells which are out of date, and exits with 1.
+cli.md is written whole; in other pages the text between `<!-- generated: NAME -->` and
+`<!-- /generated -->` is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+from click.testing import CliRunner
+
+from restorekit import errors, hookspecs, plugins
+from restorekit.cli.group import cli
+from restorekit.jobs.settings import COMMON_OPTIONS
+from restorekit.task import Option, Task
+
+DOCS = Path(__file__).resolve().parent
+
+
+def own_tasks() -> list[Task]:
+    """The tasks that come with restorekit."""
+    return [plugins.load(name).task for name in sorted(plugins.tasks())]
+
+
+def without_others() -> None:
+    """Leave out what else is installed here: the documentation is restorekit's own."""
+    others = {entry.name for entry in plugins.listings() if entry.distribution != "restorekit"}
+    os.environ["RESTOREKIT_DISABLE_PLUGINS"] = ",".join(sorted(others))
+    plugins.listings.cache_clear()
+
+
+def command_line() -> str:
+    """cli.md: the help of every command."""
+    parts = [
+        "# Command line",
+        "",
+        "What `--help` prints, command by command. This page is written by `docs/generate.py`.",
+    ]
+    for words in commands():
+        name = " ".join(["restorekit", *words])
+        parts += ["", f"## {name}", "", "```text", help_of(words), "```"]
+    return "\n".join(parts) + "\n"
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """The words of every command: of the program, its tasks, the others, their own."""
+    yield ()
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        yield (name,)
+        command = cli.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from ((name, inner) for inner in sorted(command.commands))
+
+
+def help_of(words: Iterable[str]) -> str:
+    """What a command prints for --help on a terminal of 80 columns."""
+    runner = CliRunner(env={"COLUMNS": "80"})
+    result = runner.invoke(cli, [*words, "--help"], prog_name="restorekit")
+    if result.exit_code != 0:
+        raise RuntimeError(result.output)
+    return "\n".join(line.rstrip() for line in result.output.rstrip().splitlines())
+
+
+def options(task: Task) -> str:
+    """A table of a task's options, those that every task has last."""
+    rows = ["| option | default | meaning |", "|---|---|---|"]
+    for option in (*task.options, *COMMON_OPTIONS):
+        default = "" if option.default is None else f"`{option.default!r}`"
+        rows.append(f"| `{option.name}` | {default} | {option.help}{_range(option)} |")
+    return "\n".join(rows)
+
+
+def _range(option: Option) -> str:
+    if option.choices:
+        return f" One of {', '.join(option.choices)}."
+    if option.maximum < 1e9:
+        low = "Above" if option.open_minimum else "From"
+        return f" {low} {option.minimum:g} to {option.maximum:g}."
+    return ""
+
+
+def hooks() -> str:
+    """Each hook with its signature and what its specification says."""
+    parts = []
+    for name, function in vars(hookspecs).items():
+        if name.startswith("restorekit_"):
+            documented = inspect.getdoc(function) or ""
+            parts.append(f"### {name}\n\n```text\n{signature(name, function)}\n```\n\n{documented}")
+    return "\n\n".join(parts)
+
+
+def signature(name: str, function: object) -> str:
+    """The signature of a hook, as it is written."""
+    return f"{name}{inspect.signature(function)}".replace("'", "")  # type: ignore[arg-type]
+
+
+def error_table() -> str:
+    """The errors that the library raises."""
+    rows = ["| error | when |", "|---|---|"]
+    for name, value in vars(errors).items():
+        if inspect.isclass(value) and issubclass(value, Exception):
+            rows.append(f"| `{name}` | {(inspect.getdoc(value) or '').splitlines()[0]} |")
+    return "\n".join(rows)
+
+
+def section(text: str, name: str, body: str) -> str:
+    """A page with one generated part replaced; ValueError where the page has no such part."""
+    pattern = re.compile(
+        rf"(<!-- generated: {re.escape(name)} -->\n).*?(<!-- /generated -->)", re.DOTALL
+    )
+    if not pattern.search(text):
+        raise ValueError(f"no part {name!r}")
+    return pattern.sub(lambda found: f"{found[1]}\n{body}\n\n{found[2]}", text)
+
+
+def pages() -> dict[Path, str]:
+    """Every page that has generated parts, as it should be."""
+    without_others()
+    python = (DOCS / "python.md").read_text(encoding="utf-8")
+    for task in own_tasks():
+        python = section(python, f"restorekit.{task.name}", options(task))
+    contract = (DOCS / "plugins.md").read_text(encoding="utf-8")
+    return {
+        DOCS / "cli.md": command_line(),
+        DOCS / "python.md": section(python, "errors", error_table()),
+        DOCS / "plugins.md": section(contract, "hooks", hooks()),
+    }
+
+
+def main() -> int:
+    """Write what changed, or with --check only tell."""
+    stale = 0
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale += 1
+            print(f"{'out of date' if '--check' in sys.argv else 'written'}: docs/{path.name}")
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    return int(stale > 0 and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

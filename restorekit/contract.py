@@ -1,0 +1,113 @@
+"""What a hook's answer must be; checked at every call, since a plugin is somebody else's program."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from restorekit.task import Plan
+
+
+def wrong_answer(hook: str, answer: Any, arguments: Mapping[str, Any]) -> str:
+    """What is wrong with a hook's answer, as the end of a sentence; "" where nothing is."""
+    check = _CHECKS.get(hook)
+    return check(answer, arguments) if check else ""
+
+
+def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
+    if not isinstance(answer, Plan):
+        return f"returns {_kind(answer)}, not a restorekit.Plan"
+    try:
+        height, width = (operator.index(side) for side in answer.size)
+    except (TypeError, ValueError):
+        return f"plans the size {answer.size!r}, not two whole numbers (height, width)"
+    if min(height, width) < 1:
+        return f"plans the size {answer.size!r}; both sides must be at least 1"
+    return ""
+
+
+def _condition(answer: Any, arguments: Mapping[str, Any]) -> str:
+    from restorekit.engine.conditioning import Condition
+
+    if not isinstance(answer, Condition):
+        return f"returns {_kind(answer)}, not a restorekit.Condition"
+    if not isinstance(answer.numbers, Mapping):
+        return f"gives {_kind(answer.numbers)} as numbers, not numbers by name"
+    images: dict[str, Any] = {"source": answer.source}
+    if answer.concat is not None:
+        images["concat"] = answer.concat
+    if answer.known is not None:
+        if not isinstance(answer.known, tuple) or len(answer.known) != 2:
+            return "gives something else than (values, mask) as known pixels"
+        images["known values"], images["known mask"] = answer.known
+    box = arguments["box"]
+    wrong = (_image(name, image, (box.height, box.width)) for name, image in images.items())
+    return next(filter(None, wrong), "")
+
+
+def _image(name: str, value: Any, size: tuple[int, int]) -> str:
+    """What is wrong with an image (N, C, *size); the device's own memory is not waited for."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return f"gives {_kind(value)} as {name}, not a tensor"
+    if value.ndim != 4 or tuple(value.shape[-2:]) != size:
+        shape = tuple(value.shape)
+        return f"gives {name} of shape {shape}, not (N, C, {size[0]}, {size[1]}) as the window"
+    if value.dtype != torch.float32:
+        return f"gives {name} as {value.dtype}, not torch.float32"
+    if value.device.type == "cpu" and not value.sum().isfinite():
+        return f"gives {name} with values that are not finite"
+    return ""
+
+
+def _like(argument: str) -> Callable[[Any, Mapping[str, Any]], str]:
+    def check(answer: Any, arguments: Mapping[str, Any]) -> str:
+        like = arguments[argument]
+        wrong = _image("an image", answer, tuple(like.shape[-2:]))
+        if not wrong and answer.shape != like.shape:
+            return f"gives an image of shape {tuple(answer.shape)}, not {tuple(like.shape)}"
+        return wrong
+
+    return check
+
+
+def _inputs(answer: Any, arguments: Mapping[str, Any]) -> str:
+    import torch
+
+    if answer is None:
+        return "is missing or returns nothing; training and evaluation need it"
+    if not isinstance(answer, Mapping) or not answer:
+        return f"returns {_kind(answer)}, not images by name"
+    count = len(arguments["clean"])
+    for name, image in answer.items():
+        if not isinstance(image, torch.Tensor) or image.ndim != 4 or len(image) != count:
+            shape = f" of shape {tuple(image.shape)}" if isinstance(image, torch.Tensor) else ""
+            return f"gives {_kind(image)}{shape} as {name!r}, not images ({count}, C, H, W)"
+    return ""
+
+
+def _model_files(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
+    for mapping in answer:  # one answer of each plugin that has the hook
+        if not isinstance(mapping, Mapping):
+            return f"returns {_kind(mapping)}, not files by name"
+        for name, path in mapping.items():
+            if not isinstance(name, str) or not isinstance(path, Path):
+                return f"gives {path!r} as the file of {name!r}, not a pathlib.Path"
+    return ""
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+_CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
+    "restorekit_prepare": _plan,
+    "restorekit_condition": _condition,
+    "restorekit_correct": _like("x0_hat"),
+    "restorekit_finish": _like("x0"),
+    "restorekit_degrade": _inputs,
+    "restorekit_models": _model_files,
+}

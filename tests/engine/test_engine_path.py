@@ -1,0 +1,172 @@
+"""The path presets against their papers' formulas, most of them solved numerically from the SDE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from engine_oracles import few, images, noisy_paths
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad, solve_ivp
+
+from restorekit.engine.path import PATHS, broadcast
+from restorekit.engine.schedules import log_snr, log_snr_times, time_of_log_snr, uniform_times
+
+SUPERVISED = ("srdiff", "resshift", "ir_sde", "i2sb", "indi", "flow_from_source")
+INTERIOR = (0.02, 0.1, 0.37, 0.5, 0.81, 0.97)
+LINEAR_BETA = {t: quad(lambda u: 0.1 + 19.9 * u, 0, t)[0] for t in (*INTERIOR, 1.0)}
+
+
+def alpha_gamma_sigma(name: str, t: float) -> tuple[float, float, float]:
+    """The published coefficients, in plain floats."""
+    cosine = math.cos(0.5 * math.pi * 0.9999 * t)
+    # Yue 2023, eq. 10 at time t = (i − 1)/(T − 1): √η_i = √η_1 b^((T − 1) t^p).
+    root = min(0.04 / 2, math.sqrt(0.001))
+    eta = (root * math.exp(math.log(1 / root) * t**0.3)) ** 2
+    variance, rest = 0.3 * t, 0.3 * (1 - t)  # I2SB's σ² and σ̄²: ∫β from either end
+    table: dict[str, Callable[[], tuple[float, float, float]]] = {
+        "vp": lambda: (
+            math.exp(-LINEAR_BETA[t] / 2),
+            0.0,
+            math.sqrt(-math.expm1(-LINEAR_BETA[t])),
+        ),
+        "vp_cosine": lambda: (cosine, 0.0, math.sin(0.5 * math.pi * 0.9999 * t)),
+        "sub_vp": lambda: (math.exp(-LINEAR_BETA[t] / 2), 0.0, -math.expm1(-LINEAR_BETA[t])),
+        "edm": lambda: (1.0, 0.0, 80 * t),
+        "rectified_flow": lambda: (1 - t, 0.0, t),
+        # Li 2021: x_t = √ᾱ (x0 − y) + y + √(1 − ᾱ) ε
+        "srdiff": lambda: (cosine, 1 - cosine, math.sqrt(1 - cosine**2)),
+        "resshift": lambda: (1 - eta, eta, 2 * math.sqrt(eta)),
+        "ir_sde": lambda: (math.exp(-4.6 * t), -math.expm1(-4.6 * t), *ou_deviation(t)),
+        # Liu 2023, eq. 11: a product of two Gaussians around the ends.
+        "i2sb": lambda: (
+            rest / (variance + rest),
+            variance / (variance + rest),
+            math.sqrt(variance * rest / (variance + rest)),
+        ),
+        # Delbracio 2023: (1 − t) x + t y + t ε_t noise with Brownian ε_t = ε/√t.
+        "indi": lambda: (1 - t, t, t * 0.2 / math.sqrt(t)),
+        "flow_from_source": lambda: (1 - t, t, 0.1 * t),
+    }
+    return table[name]()
+
+
+def ou_deviation(t: float) -> tuple[float]:
+    """IR-SDE's σ: the variance of dx = θ(μ − x)dt + λ√(2θ) dw, integrated."""
+    solution = solve_ivp(
+        lambda _, v: 2 * 4.6 * (0.1**2 - v), (0, t), [0.0], method="DOP853", rtol=1e-12, atol=1e-16
+    )
+    return (math.sqrt(solution.y[0, -1]),)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_starts_at_the_clean_image_exactly(name: str) -> None:
+    assert [float(c) for c in noisy_paths()[name].at(0.0)] == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("t", [*INTERIOR, 1.0])
+@pytest.mark.parametrize("name", PATHS)
+def test_coefficients_are_the_published_ones(name: str, t: float) -> None:
+    expected = alpha_gamma_sigma(name, t)
+    assert [float(c) for c in noisy_paths()[name].at(t)] == pytest.approx(expected, abs=1e-11)
+
+
+def test_every_preset_has_a_published_formula_here() -> None:
+    assert {name for name in PATHS if alpha_gamma_sigma(name, 0.5)} == set(PATHS)
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_supervised_paths_hold_clean_and_degraded_in_equal_sum(name: str) -> None:
+    alpha, gamma, _ = noisy_paths()[name].at(torch.linspace(0, 1, 201))
+    assert (alpha + gamma - 1).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_the_signal_to_noise_ratio_falls(name: str) -> None:
+    alpha, gamma, sigma = PATHS[name]().at(torch.linspace(0.001, 0.999, 500))
+    level = sigma if sigma.any() else gamma
+    assert torch.all((alpha / level).diff() < 0)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_the_marginal_gives_its_noise_back(name: str) -> None:
+    x0, y, noise = images(3, len(INTERIOR), 2, 3, 3)
+    times = torch.tensor(INTERIOR, dtype=torch.float64)
+    x_t = noisy_paths()[name].marginal(x0, y, times, noise)
+    for item, t in enumerate(INTERIOR):
+        alpha, gamma, sigma = alpha_gamma_sigma(name, t)
+        back = (x_t[item] - alpha * x0[item] - gamma * y[item]) / sigma
+        torch.testing.assert_close(back, noise[item], rtol=0, atol=1e-7)
+
+
+def test_resshift_has_its_own_discrete_schedule() -> None:
+    """The authors' exponential schedule of 15 steps (their √η_T is .99; ours ends at 1)."""
+    steps, power, start, end = 15, 0.3, min(0.04 / 2.0, 0.04, math.sqrt(0.001)), 1.0
+    base = math.exp(math.log(end / start) / (steps - 1))
+    path = PATHS["resshift"]()
+    for i in range(1, steps):
+        exponent = (i / (steps - 1)) ** power * (steps - 1)
+        root_eta = start * base**exponent
+        _, gamma, sigma = path.at(i / (steps - 1))
+        assert float(gamma) == pytest.approx(root_eta**2, rel=1e-12)
+        assert float(sigma) == pytest.approx(2.0 * root_eta, rel=1e-12)
+
+
+def test_a_plain_number_is_a_time_in_full_precision() -> None:
+    assert float(PATHS["indi"]().at(0.1).gamma) == 0.1
+
+
+def test_coefficients_keep_float64_and_are_cast_at_the_image() -> None:
+    alpha, _, _ = PATHS["vp"]().at(torch.tensor([0.1, 0.2], dtype=torch.float32))
+    assert alpha.dtype == torch.float64
+    assert broadcast(alpha, torch.zeros(2, 3, 4, 4)).dtype == torch.float32
+    rows = broadcast(alpha, torch.zeros(2, 3, 4, 4)) * torch.ones(2, 3, 4, 4)
+    assert torch.equal(rows[1], torch.full((3, 4, 4), float(alpha[1])))
+
+
+def test_fresh_noise_is_all_of_it_where_a_bridge_starts() -> None:
+    path = PATHS["i2sb"]()
+    assert float(path.at(1.0).sigma) == 0
+    assert float(path.fresh_noise(1.0, 0.6)) == float(path.at(0.6).sigma) > 0
+
+
+def test_parameters_rebuild_the_path() -> None:
+    made = PATHS["ir_sde"](level=0.3, theta=2.0)
+    again = PATHS[made.name](**made.parameters)
+    assert all(torch.equal(a, b) for a, b in zip(made.at(0.3), again.at(0.3), strict=True))
+
+
+@few
+@given(st.floats(-4, 6))
+def test_the_time_of_a_log_snr_is_found(target: float) -> None:
+    # On the straight line λ = log((1 − t)/t), so t = 1/(1 + e^λ).
+    path = PATHS["rectified_flow"]()
+    assert time_of_log_snr(path, target) == pytest.approx(1 / (1 + math.exp(target)), rel=1e-12)
+
+
+def test_times_even_in_log_snr() -> None:
+    path = PATHS["vp"]()
+    times = log_snr_times(path, 7, -4.0, 3.0)
+    assert [log_snr(path, t) for t in times] == pytest.approx(list(range(-4, 4)), abs=1e-9)
+    assert all(a > b for a, b in zip(times, times[1:], strict=False))
+
+
+def test_log_snr_at_the_ends() -> None:
+    """λ falls from ∞ to −∞: a bridge's start, where α and σ are both 0, is at the bottom."""
+    assert log_snr(PATHS["vp"](), 0.0) == math.inf
+    assert log_snr(PATHS["rectified_flow"](), 1.0) == -math.inf
+    assert log_snr(PATHS["i2sb"](), 1.0) == -math.inf
+    assert log_snr(PATHS["i2sb"](), 0.0) == math.inf
+
+
+@few
+@given(st.integers(1, 300), st.floats(0.01, 1.0))
+def test_uniform_times_run_to_zero_in_equal_steps(steps: int, start: float) -> None:
+    times = uniform_times(steps, start)
+    assert times[0] == pytest.approx(start, rel=1e-15)
+    assert times[-1] == 0.0
+    gaps = [a - b for a, b in zip(times, times[1:], strict=False)]
+    assert gaps == pytest.approx([start / steps] * steps, rel=1e-9)
