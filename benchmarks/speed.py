@@ -71,16 +71,20 @@ def restorer(look: str = "faithful", **common: Any) -> Restorer:
 
 
 def bare_call(upscaler: Restorer, size: tuple[int, int], look: float = 0.0) -> Callable[[], Tensor]:
-    """The network's call alone, on tensors that are ready, at an output size."""
+    """The network's call alone, on tensors that are ready, at an output size.
+
+    The faithful look (0) gives the network nothing but the source, as the engine does.
+    """
     denoiser = upscaler.engine.denoise
     dtype = denoiser.dtype  # type: ignore[attr-defined]
     image = torch.rand(1, 3, *size, dtype=torch.float32).mul(2).sub(1).to(dtype)
     numbers, t = torch.tensor([[2.0, 0.0, look]]), torch.ones(1)
+    noise = image.clone() if look else None
     network = denoiser.network  # type: ignore[attr-defined]
 
     def call() -> Tensor:
         with torch.inference_mode():
-            return network(torch.zeros_like(image), image, t, numbers)
+            return network(noise, image, t, numbers)
 
     return call
 

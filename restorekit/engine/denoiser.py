@@ -20,7 +20,9 @@ from restorekit.engine.path import Path, broadcast
 class Network(Protocol):
     """F(x, concat, t, numbers): see `restorekit.engine.unet.UNet.forward`."""
 
-    def __call__(self, x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(
+        self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor
+    ) -> Tensor:
         """F's answer, (N, C, H, W)."""
         ...
 
@@ -61,14 +63,16 @@ class Preconditioned:
     def _from_source(self, t: Tensor, condition: Condition) -> Tensor:
         """The same where x_t is the source and α is 0: nothing to skip, and nothing enters but y."""
         source = condition.source
-        scaled = torch.zeros(source.shape, dtype=self.dtype, device=source.device)
-        return torch.add(source, self.predict(scaled, t, condition), alpha=self.deviation)
+        nothing = None if condition.concat is not None else torch.zeros_like(source)
+        return torch.add(source, self.predict(nothing, t, condition), alpha=self.deviation)
 
-    def predict(self, scaled: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """F's output for its scaled input c_in r."""
+    def predict(self, scaled: Tensor | None, t: Tensor, condition: Condition) -> Tensor:
+        """F's output for its scaled input c_in r; None stands for zeros."""
+        source = condition.source
+        given = None if scaled is None else scaled.to(self.dtype)
         concat = None if condition.concat is None else condition.concat.to(self.dtype)
-        rows = number_rows(condition, self.numbers, scaled)
-        return self.network(scaled.to(self.dtype), concat, _times(t, scaled), rows)
+        rows = number_rows(condition, self.numbers, source)
+        return self.network(given, concat, _times(t, source), rows)
 
     def scalings(
         self, x_t: Tensor, t: Tensor, condition: Condition
@@ -151,12 +155,12 @@ def x0_from(prediction: str, answer: Tensor, u_t: Tensor, path: Path, t: Tensor)
 
 
 def _slopes(path: Path, t: Tensor) -> tuple[Tensor, Tensor]:
-    """(dα/dt, dσ/dt) by forward differentiation, float64."""
-    time = torch.as_tensor(t, dtype=torch.float64)
-
-    def alpha_sigma(value: Tensor) -> tuple[Tensor, Tensor]:
-        alpha, _, sigma = path.coefficients(value)
-        return alpha, sigma
-
-    result = torch.func.jvp(alpha_sigma, (time,), (torch.ones_like(time),))
-    return result[1]
+    """(dα/dt, dσ/dt) by differentiation, float64."""
+    with torch.inference_mode(False), torch.enable_grad():
+        time = torch.as_tensor(t, dtype=torch.float64).clone().requires_grad_()
+        alpha, _, sigma = path.coefficients(time)
+        # + 0 · t: α of a path may be constant, and then no graph leads from it to t.
+        slope_alpha, slope_sigma = (
+            torch.autograd.grad((value + 0 * time).sum(), time)[0] for value in (alpha, sigma)
+        )
+    return slope_alpha, slope_sigma

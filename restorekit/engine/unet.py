@@ -101,25 +101,28 @@ class UNet(nn.Module):
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
-        """The prediction, (N, channels, H, W), in x's dtype.
+    def forward(
+        self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor
+    ) -> Tensor:
+        """The prediction, (N, channels, H, W), in the dtype of its images.
 
-        x: (N, channels, H, W). concat: (N, concat, H, W), or None where config.concat is 0.
-        t: (N,) or (1,) times in [0, 1]. numbers: (N or 1, len(config.numbers)). One row of t and
-        numbers serves a whole batch, and is folded into the weights. H and W are multiples of
-        `config.stride`; ValueError otherwise.
+        x: (N, channels, H, W), or None for zeros, which then cost nothing. concat: (N, concat, H, W),
+        or None where config.concat is 0; one of the two is an image. t: (N,) or (1,) times in [0, 1].
+        numbers: (N or 1, len(config.numbers)). One row of t and numbers serves a whole batch, and is
+        folded into the weights. H and W are multiples of `config.stride`; ValueError otherwise.
         """
-        if x.shape[-2] % self.config.stride or x.shape[-1] % self.config.stride:
+        images = [image for image in (x, concat) if image is not None]
+        height, width = images[0].shape[-2:]
+        if height % self.config.stride or width % self.config.stride:
             raise ValueError(
-                f"size {tuple(x.shape[-2:])} is no multiple of the stride {self.config.stride}"
+                f"size {(height, width)} is no multiple of the stride {self.config.stride}"
             )
-        factor = self.config.factor
-        joined = x if concat is None else torch.cat([x, concat], 1)
-        grid = codec.encode(joined, factor).contiguous(memory_format=torch.channels_last)
+        factor, dtype = self.config.factor, images[0].dtype
+        grid = codec.encode(images[0] if len(images) == 1 else torch.cat(images, 1), factor)
         rows = max(len(t), len(numbers))
         times = t[:, None].to(numbers.dtype).expand(rows, 1)
-        code = self.embed(torch.cat([times, numbers.expand(rows, -1)], 1)).to(x.dtype)
-        head = self.head(grid)
+        code = self.embed(torch.cat([times, numbers.expand(rows, -1)], 1)).to(dtype)
+        head = self._head_of_concat(grid) if x is None else self.head(grid)
         hidden, skips = head, []
         for level, down in zip(self.encoder, self.down, strict=True):
             hidden = _run(level, hidden, code)
@@ -130,6 +133,11 @@ class UNet(nn.Module):
             hidden = F.pixel_shuffle(up(hidden), 2).add_(skips.pop())
             hidden = _run(level, hidden, code)
         return codec.decode(self.tail(hidden + head), factor)
+
+    def _head_of_concat(self, grid: Tensor) -> Tensor:
+        """The first layer where x is zero: its weights for the concatenated images alone."""
+        weight = self.head.weight[:, -grid.shape[1] :].contiguous(memory_format=torch.channels_last)
+        return F.conv2d(grid, weight, self.head.bias, padding=1)
 
 
 def _level(config: UNetConfig, level: int, count: int) -> nn.ModuleList:

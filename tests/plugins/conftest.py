@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jobs"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from outer_kit import fresh_plugins, model, restorer, run, upscale
+from plugin_makers import install
 
-__all__ = ["fresh_plugins", "model", "restorer", "run", "upscale"]
+__all__ = ["fresh_plugins", "install", "model", "restorer", "run", "upscale"]
