@@ -28,8 +28,8 @@ from restorekit.models.find import find
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SHOWN = ("vp", "rectified_flow", "resshift", "ir_sde", "i2sb", "flow_from_source")
-CROPS = {"astronaut": (60, 170), "chelsea": (76, 100), "coffee": (120, 216)}  # top, left
-CROP, ENLARGED = 112, 2
+CROPS = {"astronaut": (60, 170), "chelsea": (76, 100), "coffee": (232, 330)}  # top, left
+CROP, ENLARGED = 96, 2
 SCALE = 4
 
 mpl.rcParams.update(

@@ -23,6 +23,8 @@ from restorekit.jobs.settings import COMMON_OPTIONS
 from restorekit.task import Option, Task
 
 DOCS = Path(__file__).resolve().parent
+README = DOCS.parent / "README.md"
+EXAMPLE = DOCS / "examples" / "dejpeg"
 
 
 def own_tasks() -> list[Task]:
@@ -94,8 +96,17 @@ def hooks() -> str:
     for name, function in vars(hookspecs).items():
         if name.startswith("restorekit_"):
             documented = inspect.getdoc(function) or ""
+            if not called(name):
+                documented += "\n\nNothing in this version calls it."
             parts.append(f"### {name}\n\n```text\n{signature(name, function)}\n```\n\n{documented}")
     return "\n\n".join(parts)
+
+
+def called(hook: str) -> bool:
+    """Whether anything in the library calls a hook."""
+    package = Path(hookspecs.__file__).parent
+    call = re.compile(rf"\.{hook}\b")
+    return any(call.search(file.read_text(encoding="utf-8")) for file in package.rglob("*.py"))
 
 
 def signature(name: str, function: object) -> str:
@@ -125,27 +136,41 @@ def section(text: str, name: str, body: str) -> str:
 def pages() -> dict[Path, str]:
     """Every page that has generated parts, as it should be."""
     without_others()
-    python = (DOCS / "python.md").read_text(encoding="utf-8")
-    for task in own_tasks():
-        python = section(python, f"restorekit.{task.name}", options(task))
-    contract = (DOCS / "plugins.md").read_text(encoding="utf-8")
-    return {
-        DOCS / "cli.md": command_line(),
-        DOCS / "python.md": section(python, "errors", error_table()),
-        DOCS / "plugins.md": section(contract, "hooks", hooks()),
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for path in (README, DOCS / "python.md", DOCS / "plugins.md")
     }
+
+    def put(page: Path, name: str, body: str) -> None:
+        texts[page] = section(texts[page], name, body)
+
+    for task in own_tasks():
+        put(DOCS / "python.md", f"restorekit.{task.name}", options(task))
+    put(DOCS / "python.md", "errors", error_table())
+    module = block("python", EXAMPLE / "restorekit_dejpeg" / "__init__.py")
+    put(README, "example", module)
+    put(DOCS / "plugins.md", "example", module)
+    put(DOCS / "plugins.md", "distribution", block("toml", EXAMPLE / "pyproject.toml"))
+    put(DOCS / "plugins.md", "hooks", hooks())
+    return {DOCS / "cli.md": command_line(), **texts}
+
+
+def block(language: str, path: Path) -> str:
+    """A file as a fenced block."""
+    return f"```{language}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
 
 
 def main() -> int:
     """Write what changed, or with --check only tell."""
-    stale = 0
+    stale, checking = 0, "--check" in sys.argv
     for path, text in pages().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale += 1
-            print(f"{'out of date' if '--check' in sys.argv else 'written'}: docs/{path.name}")
-            if "--check" not in sys.argv:
+            state = "out of date" if checking else "written"
+            print(f"{state}: {path.relative_to(DOCS.parent).as_posix()}")
+            if not checking:
                 path.write_text(text, encoding="utf-8")
-    return int(stale > 0 and "--check" in sys.argv)
+    return int(stale > 0 and checking)
 
 
 if __name__ == "__main__":

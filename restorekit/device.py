@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -57,6 +58,13 @@ def precision(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float32
     return torch.float32 if device.type == "mps" else torch.bfloat16
+
+
+def as_written(device: torch.device) -> AbstractContextManager[object]:
+    """A context without autocast, which a caller may have switched on and which would change results."""
+    if device.type == "mps":  # not every torch has autocast there
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 @dataclass(frozen=True)

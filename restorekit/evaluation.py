@@ -228,6 +228,8 @@ def evaluate(
                         values[method][metric].append(value)
                     except ModelError as error:
                         missing[metric] = str(error)
+                    except UsageError as error:  # too small for a metric, as a rule
+                        raise UsageError(f"{case.name}: {error}") from error
             shown[method] = result
         if len(kept) < keep:
             kept[case.name] = shown

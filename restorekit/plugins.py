@@ -25,7 +25,7 @@ import pluggy
 
 import restorekit.hookspecs as hookspecs
 from restorekit.contract import wrong_answer
-from restorekit.errors import PluginError, RestoreError
+from restorekit.errors import PluginError, RestoreError, UsageError
 from restorekit.hookspecs import hookimpl
 from restorekit.task import SPEC_VERSION, Plan, Task
 
@@ -278,7 +278,12 @@ def check_signatures(plugin: object, label: str) -> None:
 
 
 def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
-    task = Hook(manager.hook.restorekit_task, listing)()
+    try:
+        task = Hook(manager.hook.restorekit_task, listing)()
+    except UsageError as error:  # of a Task or an Option that contradicts itself
+        raise PluginError(
+            f"plugin {listing} declares a wrong task: {error}", listing.name
+        ) from error
     if not isinstance(task, Task):
         seen = type(task).__name__
         raise PluginError(

@@ -12,12 +12,16 @@ def main() -> None:
     the traceback is shown too.
     """
     import os
+    import signal
+    from contextlib import suppress
 
     import click
 
     from restorekit.cli.group import cli
     from restorekit.errors import RestoreError, UsageError
 
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
     try:
         sys.exit(cli.main(standalone_mode=False, prog_name="restorekit") or 0)
     except click.ClickException as error:

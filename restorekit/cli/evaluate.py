@@ -148,4 +148,4 @@ def _tell(case: str, method: str) -> None:
 
 
 def _watched() -> bool:
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()

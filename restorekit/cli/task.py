@@ -123,8 +123,8 @@ class Progress:
 
     def __init__(self, count: int, quiet: bool = False) -> None:
         self.count, self.started, self.last = count, time.monotonic(), 0.0
-        self.stream = sys.stderr
-        self.shown = not quiet and self.stream.isatty()
+        self.stream = sys.stderr  # None where a service has closed it
+        self.shown = not quiet and self.stream is not None and self.stream.isatty()
 
     def __enter__(self) -> Progress:
         """Begin."""

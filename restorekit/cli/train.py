@@ -33,7 +33,7 @@ from restorekit.errors import UsageError
 @click.option(
     "--start-from",
     type=click.Path(path_type=Path),
-    help="A checkpoint of another run whose averaged weights to begin with.",
+    help="A checkpoint of another run, or a model file, whose weights to begin with.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps, xpu or cpu.")
 @click.option(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from restorekit import device as devices
@@ -98,37 +100,45 @@ class Restorer:
         """
         while True:
             try:
-                return self._restored(picture, tell, fits)
+                with devices.as_written(self.device):
+                    return self._restored(picture, tell, fits)
             except (RuntimeError, MemoryError) as error:
                 if not devices.is_out_of_memory(error):
                     raise
                 devices.release(self.device)
-                self.budget //= 2
-                if self.budget < SMALLEST_TILE // 4:
+                smallest = (self.multiple + 2 * self.engine.margin) ** 2
+                if self.budget <= smallest:
                     other = "" if self.device.type == "cpu" else ", use --device cpu"
                     raise DeviceError(
                         f"{self.device} ran out of memory even with the smallest tiles; close other "
                         f"programs{other} or ask for a smaller result"
                     ) from error
+                self.budget = max(self.budget // 2, smallest)
 
     def _restored(self, picture: Picture, tell: Tell, fits: Fits) -> Picture:
         color, alpha, depth = picture.color, picture.alpha, picture.depth
         even = alpha is None or alpha.min() == alpha.max()
         if alpha is not None and not even:
             color, depth = premultiply(color, alpha), 32
-        grey = color.shape[2] == 1
+        # Channels that are equal stay equal: grey that a camera or a scanner saved as RGB gets no tint.
+        grey = all(np.array_equal(color[..., 0], color[..., c]) for c in range(color.shape[2]))
         plan = self._plan(color)
         fits(plan.size[1], plan.size[0])
-        check_room(plan.size, (1 if grey else 3) * depth // 8 * (1 if even else 3))
+        check_room(plan.size, color.shape[2] * depth // 8 * (1 if even else 3))
         result = self._planes(plan, grey, depth, tell)
+        if result.shape[2] < color.shape[2]:
+            result = np.repeat(result, color.shape[2], axis=2)
         if alpha is None:
             return replace(picture, color=result)
         if even:  # an opaque picture stays opaque, and its colours are those it has without alpha
             return replace(
                 picture, color=result, alpha=np.full(plan.size, alpha.flat[0], alpha.dtype)
             )
-        alpha = self._planes(self._plan(alpha[..., None]), True, 32, _silent)[..., 0]
-        return replace(picture, color=unpremultiply(result, alpha), alpha=alpha)
+        restored = self._planes(self._plan(alpha[..., None]), True, 32, _silent)[..., 0]
+        result = unpremultiply(result, restored)
+        clip_to_surroundings(restored, alpha)
+        result[restored == 0] = 0  # nothing shows there: no need to keep noise in the file
+        return replace(picture, color=result, alpha=restored)
 
     def _plan(self, planes: np.ndarray) -> Plan:
         inputs = {self.task.inputs[0]: to_tensor(planes)}
@@ -215,6 +225,32 @@ def check_room(size: tuple[int, int], pixel_bytes: int) -> None:
             f"a result of {size[1]:,} x {size[0]:,} pixels needs {needed / 2**30:,.0f} GiB and this "
             f"machine has {memory.total / 2**30:,.0f} GiB of memory; ask for a smaller one"
         )
+
+
+def clip_to_surroundings(alpha: np.ndarray, source: np.ndarray) -> None:
+    """Clip (H, W) in place to what the (h, w) source spans nearby: what is wholly clear or opaque
+    stays so, whatever texture a look adds."""
+    ratios = [small / large for small, large in zip(source.shape, alpha.shape, strict=True)]
+    plane = torch.from_numpy(np.ascontiguousarray(source))[None, None]
+    low, high = -_largest_nearby(-plane, ratios), _largest_nearby(plane, ratios)
+    rows, columns = (
+        np.minimum((np.arange(large) + 0.5) * ratio, small - 1).astype(np.int64)
+        for large, small, ratio in zip(alpha.shape, source.shape, ratios, strict=True)
+    )
+    for top in range(0, len(rows), 256):  # few at a time, for memory's sake
+        place = np.ix_(rows[top : top + 256], columns)
+        part = alpha[top : top + 256]
+        np.clip(part, low.numpy()[place], high.numpy()[place], out=part)
+
+
+def _largest_nearby(plane: Tensor, ratios: Sequence[float]) -> Tensor:
+    """(h, w): the largest value within two pixels of the coarser grid, along rows, then columns."""
+    for dimension, ratio in enumerate(ratios):
+        reach = 2 * math.ceil(max(ratio, 1.0))
+        size, padding = [1, 1], [0, 0]
+        size[dimension], padding[dimension] = 2 * reach + 1, reach
+        plane = F.max_pool2d(plane, size, stride=1, padding=padding)
+    return plane[0, 0]
 
 
 def to_tensor(planes: np.ndarray) -> Tensor:

@@ -24,6 +24,8 @@ from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
 from restorekit.engine.training import Average, draw_times, unit_variance_loss
 from restorekit.engine.unet import UNet
+from restorekit.errors import ModelError
+from restorekit.models import store
 from restorekit.task import Task
 from restorekit.training import checkpoint
 from restorekit.training.perceptual import PerceptualPhase
@@ -193,13 +195,22 @@ class Trainer:
         self.earlier = record.get("phases", [])[:-1]
 
     def start_from(self, path: Path) -> None:
-        """Begin with another run's averaged weights; ModelError where they are of another network."""
-        tensors, record = checkpoint.load(path)
-        self.earlier = record.get("phases", [])
-        weights = checkpoint.part("average", tensors)
+        """Begin with another run's averaged weights, or a model's; ModelError for another network."""
+        weights, self.earlier = _starting_point(path)
         with checkpoint.fitting(path):
             self.network.load_state_dict(weights)
             self.average.load(weights, 0)
+
+
+def _starting_point(path: Path) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """(weights in float32, the phases that made them) of a checkpoint or of a model file."""
+    try:
+        tensors, record = checkpoint.load(path)
+    except ModelError:
+        model = store.load(path)
+        weights = {key: value.float() for key, value in model.tensors.items()}
+        return weights, list(model.card.training.get("phases", []))
+    return checkpoint.part("average", tensors), record.get("phases", [])
 
 
 def run(
@@ -274,7 +285,12 @@ def _network(recipe: Recipe, device: torch.device) -> UNet:
 
 
 def _items(condition: Condition, chosen: slice) -> Condition:
-    return condition.map(lambda image: image[chosen])
+    """Some items of a batch: of its images, and of the numbers that each item has its own of."""
+    numbers = {
+        name: value[chosen] if isinstance(value, Tensor) and value.ndim else value
+        for name, value in condition.numbers.items()
+    }
+    return condition.map(lambda image: image[chosen]).with_numbers(**numbers)
 
 
 def _value(value: Any, draw: torch.Generator) -> Any:

@@ -70,7 +70,9 @@ def test_help_is_quick() -> None:
         assert python(code).returncode == 0
         return time.perf_counter() - started
 
-    helping = "import sys; sys.argv = ['restorekit', '--help']; import restorekit.cli as c; c.main()"
+    helping = (
+        "import sys; sys.argv = ['restorekit', '--help']; import restorekit.cli as c; c.main()"
+    )
     bare, full = [], []
     for _ in range(7):  # side by side, since other programs may be busy
         bare.append(seconds("import click, pluggy"))

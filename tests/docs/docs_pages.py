@@ -16,7 +16,7 @@ PAGES = sorted(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text with embedded files in place, and where it begins."""
+    """A fenced block: its language, its text, and where it begins."""
 
     page: Path
     line: int
@@ -36,20 +36,9 @@ def page_blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     found = re.finditer(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
     return [
-        Block(page, text[: m.start()].count("\n") + 1, m[2], _with_files(_dedented(m[3], m[1])))
-        for m in found
+        Block(page, text[: m.start()].count("\n") + 1, m[2], _dedented(m[3], m[1])) for m in found
     ]
 
 
 def _dedented(text: str, indent: str) -> str:
     return "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
-
-
-def _with_files(text: str) -> str:
-    """pymdownx's snippets, resolved."""
-    return re.sub(
-        r'^--8<-- "(.+)"\n',
-        lambda found: (ROOT / found[1]).read_text(encoding="utf-8"),
-        text,
-        flags=re.MULTILINE,
-    )

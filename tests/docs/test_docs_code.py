@@ -15,7 +15,10 @@ WITH_CODE = [
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_code_of_a_page_runs(page: Path) -> None:
-    names = {"__name__": "documentation", "__file__": str(EXAMPLE / "restorekit_dejpeg/__init__.py")}
+    names = {
+        "__name__": "documentation",
+        "__file__": str(EXAMPLE / "restorekit_dejpeg/__init__.py"),
+    }
     for block in page_blocks(page):
         if block.language == "python":
             try:

@@ -92,7 +92,9 @@ def check_make(arguments: list[str]) -> None:
 def check_pip(arguments: list[str]) -> None:
     """What is installed from here is here, with its extras."""
     assert arguments[0] in ("install", "download", "wheel")
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     for word in arguments[1:]:
         folder, _, named = word.partition("[")
         if folder.startswith("."):

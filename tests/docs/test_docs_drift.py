@@ -32,7 +32,10 @@ def test_generated_parts_are_up_to_date() -> None:
     if importlib.metadata.version("click") != constraint("click"):
         pytest.skip("another click, which words its help differently")
     found = subprocess.run(
-        [sys.executable, DOCS / "generate.py", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, DOCS / "generate.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.returncode == 0, f"{found.stdout}{found.stderr}; run: make pages"
 

@@ -40,12 +40,14 @@ def test_it_is_listed_with_its_summary(capsys: pytest.CaptureFixture[str], monke
 
 
 @pytest.mark.parametrize("quality", [15, 30])
-def test_it_restores_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quality: int) -> None:
+def test_it_restores_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quality: int
+) -> None:
     (tmp_path / "in").mkdir()
     truth = photograph()
     truth.save(tmp_path / "in" / "cat.jpg", quality=quality)
     code = run(
-        monkeypatch, "dejpeg", tmp_path / "in", "-o", tmp_path / "out", "--quality", quality, "-q",
+        monkeypatch, "dejpeg", tmp_path / "in", "-o", tmp_path / "out", "--jpeg-quality", quality, "-q",
         "--format", "png",
     )  # fmt: skip
     assert code == 0
@@ -66,10 +68,10 @@ def test_tiles_do_not_show() -> None:
 def test_its_option_changes_the_result_and_is_checked() -> None:
     pixels = np.array(photograph())
     assert not np.array_equal(
-        restorekit.dejpeg(pixels, quality=10), restorekit.dejpeg(pixels, quality=60)
+        restorekit.dejpeg(pixels, jpeg_quality=10), restorekit.dejpeg(pixels, jpeg_quality=60)
     )
     with pytest.raises(restorekit.UsageError, match="at least 5 and at most 70"):
-        restorekit.dejpeg(pixels, quality=99)
+        restorekit.dejpeg(pixels, jpeg_quality=99)
 
 
 def test_it_is_scored(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +105,7 @@ def addon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **hooks) -> ModuleTyp
 
 def test_an_addon_wraps_a_hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @restorekit.hookimpl(wrapper=True)
-    def restorekit_finish(plan, box):  # noqa: ARG001
+    def restorekit_finish(plan, box):
         x0 = yield
         return -x0
 

@@ -46,7 +46,9 @@ def unshifted(path: Path) -> Path:
     return Path(coefficients, path.posterior)
 
 
-def images(count: int, *shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+def images(
+    count: int, *shape: int, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> list[Tensor]:
     """Standard normal images from a generator of their own."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(*shape, generator=generator, dtype=dtype) for _ in range(count)]
@@ -65,7 +67,7 @@ def flow_time(log_snr: float, sigma: float = 0.1) -> float:
     return 1 / (1 + sigma * math.exp(log_snr))
 
 
-def forbidden_noise() -> Tensor:
+def forbidden_noise(step: int = 0) -> Tensor:
     """The noise source of steps that must not ask for any."""
     raise AssertionError("noise was asked for by a deterministic step")
 

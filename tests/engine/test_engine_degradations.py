@@ -91,7 +91,9 @@ def test_isotropic_blur_is_scipy_s_and_kornia_s(deviation: float) -> None:
     image = photograph()[..., :60, :50]
     spread = torch.tensor([deviation])
     made = blur(image, spread, spread, torch.tensor([0.7]))
-    by_scipy = gaussian_filter(image.numpy(), (0, 0, deviation, deviation), mode="nearest", radius=7)
+    by_scipy = gaussian_filter(
+        image.numpy(), (0, 0, deviation, deviation), mode="nearest", radius=7
+    )
     np.testing.assert_allclose(made.numpy(), by_scipy, rtol=0, atol=2e-6)
     by_kornia = kornia.filters.gaussian_blur2d(image, 15, (deviation, deviation), "replicate")
     torch.testing.assert_close(made, by_kornia, rtol=0, atol=2e-6)

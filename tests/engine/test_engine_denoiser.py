@@ -10,7 +10,7 @@ from engine_oracles import images, noisy_paths
 from torch import Tensor
 
 from restorekit.engine.conditioning import Condition
-from restorekit.engine.denoiser import PREDICTIONS, Predicting, Preconditioned, number_rows, x0_from
+from restorekit.engine.denoiser import PREDICTIONS, Preconditioned, Predicting, number_rows, x0_from
 from restorekit.engine.path import PATHS, Path
 
 SPREAD = 0.12

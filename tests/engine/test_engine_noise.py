@@ -90,8 +90,9 @@ def test_any_crop_is_the_crop_of_the_whole(
     top: int, left: int, height: int, width: int, data: st.DataObject
 ) -> None:
     whole = noise_at(Box(top, left, height, width), 2, seed=3, step=1)
-    first_row, first_column = data.draw(st.integers(0, height - 1)), data.draw(
-        st.integers(0, width - 1)
+    first_row, first_column = (
+        data.draw(st.integers(0, height - 1)),
+        data.draw(st.integers(0, width - 1)),
     )
     rows = data.draw(st.integers(1, height - first_row))
     columns = data.draw(st.integers(1, width - first_column))

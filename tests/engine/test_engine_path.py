@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -151,7 +152,7 @@ def test_times_even_in_log_snr() -> None:
     path = PATHS["vp"]()
     times = log_snr_times(path, 7, -4.0, 3.0)
     assert [log_snr(path, t) for t in times] == pytest.approx(list(range(-4, 4)), abs=1e-9)
-    assert all(a > b for a, b in zip(times, times[1:], strict=False))
+    assert all(a > b for a, b in pairwise(times))
 
 
 def test_log_snr_at_the_ends() -> None:
@@ -168,5 +169,5 @@ def test_uniform_times_run_to_zero_in_equal_steps(steps: int, start: float) -> N
     times = uniform_times(steps, start)
     assert times[0] == pytest.approx(start, rel=1e-15)
     assert times[-1] == 0.0
-    gaps = [a - b for a, b in zip(times, times[1:], strict=False)]
+    gaps = [a - b for a, b in pairwise(times)]
     assert gaps == pytest.approx([start / steps] * steps, rel=1e-9)

@@ -37,7 +37,9 @@ side = st.integers(1, 40)
 
 
 @few
-@given(side, side, st.integers(1, 70), st.integers(1, 70), st.sampled_from(sorted(KERNELS)), st.data())
+@given(
+    side, side, st.integers(1, 70), st.integers(1, 70), st.sampled_from(sorted(KERNELS)), st.data()
+)
 def test_any_window_is_the_crop_of_the_whole_bit_for_bit(
     height: int, width: int, rows: int, columns: int, kernel: str, data: st.DataObject
 ) -> None:
@@ -51,9 +53,13 @@ def test_any_window_is_the_crop_of_the_whole_bit_for_bit(
         data.draw(st.integers(1, columns - left)),
     )
     window = resample(image, (rows, columns), box, kernel)
-    assert torch.equal(
-        window, whole[..., top : top + box[2], left : left + box[3]]
-    ), (height, width, rows, columns, box)
+    assert torch.equal(window, whole[..., top : top + box[2], left : left + box[3]]), (
+        height,
+        width,
+        rows,
+        columns,
+        box,
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -79,7 +85,9 @@ def test_weights_are_a_place_s_own(size_in: int, size_out: int, kernel: str) -> 
         own_index, own_weight = taps(size_in, size_out, place, 1, kernel)
         assert torch.equal(own_index[0], index[place])
         assert torch.equal(own_weight[0], weight[place])
-    torch.testing.assert_close(weight.double().sum(1), torch.ones(size_out).double(), rtol=0, atol=3e-7)
+    torch.testing.assert_close(
+        weight.double().sum(1), torch.ones(size_out).double(), rtol=0, atol=3e-7
+    )
 
 
 @pytest.mark.parametrize(("size", "target"), SIZES)
@@ -142,7 +150,9 @@ def test_ramps_stay_ramps_inside(scale: float) -> None:
 def test_the_same_size_changes_nothing() -> None:
     image = picture(9, 11)
     for kernel in KERNELS:
-        torch.testing.assert_close(resample(image, (9, 11), kernel=kernel), image, rtol=0, atol=1e-7)
+        torch.testing.assert_close(
+            resample(image, (9, 11), kernel=kernel), image, rtol=0, atol=1e-7
+        )
 
 
 def test_mirroring_the_input_mirrors_the_result() -> None:

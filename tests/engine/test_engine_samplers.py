@@ -50,9 +50,7 @@ def test_ancestral_is_ddpm_s_posterior(t: float, s: float) -> None:
     mean = math.sqrt(bar_s) * beta / (1 - bar_t) * X0
     mean = mean + math.sqrt(alpha) * (1 - bar_s) / (1 - bar_t) * X_T
     variance = (1 - bar_s) / (1 - bar_t) * beta
-    torch.testing.assert_close(
-        step(path, t, s, eta=1.0), mean + math.sqrt(variance) * Z, **EXACT
-    )
+    torch.testing.assert_close(step(path, t, s, eta=1.0), mean + math.sqrt(variance) * Z, **EXACT)
 
 
 @pytest.mark.parametrize(("t", "s"), STEPS)
@@ -172,9 +170,11 @@ def test_heun_is_edm_s_algorithm_1() -> None:
     euler = X_T + (sigma_s - sigma_t) * slope
     second = (euler - denoise(euler, sigma_s)) / sigma_s
     expected = X_T + (sigma_s - sigma_t) * (slope + second) / 2
-    made = SAMPLERS["heun"].step(
-        lambda x, time: denoise(x, 80 * time), path, Y, State(X_T), t, s, forbidden_noise
-    ).x
+    made = (
+        SAMPLERS["heun"]
+        .step(lambda x, time: denoise(x, 80 * time), path, Y, State(X_T), t, s, forbidden_noise)
+        .x
+    )
     torch.testing.assert_close(made, expected, **EXACT)
 
 
@@ -194,9 +194,7 @@ def test_dpm_solver_pp_2m_is_its_paper_s_algorithm_2() -> None:
     ratio = h1 / h2
     slope = (1 + 1 / (2 * ratio)) * second - 1 / (2 * ratio) * first
     expected = level[2][2] / level[1][2] * x1 - level[2][0] * math.expm1(-h2) * slope
-    made = sample(
-        SAMPLERS["dpm++2m"], estimate, path, Y, X_T, times, lambda i: forbidden_noise()
-    )
+    made = sample(SAMPLERS["dpm++2m"], estimate, path, Y, X_T, times, forbidden_noise)
     torch.testing.assert_close(made, expected, **EXACT)
 
 
@@ -258,7 +256,9 @@ def test_y_cancels_on_the_flow_from_the_source() -> None:
 
 def test_a_step_leaves_its_arguments_alone() -> None:
     x, x0, y, z = (v.clone() for v in (X_T, X0, Y, Z))
-    memory = SAMPLERS["dpm++2m"].step(lambda *_: x0, PATHS["vp"](), y, State(x), 0.9, 0.8, lambda: z)
+    memory = SAMPLERS["dpm++2m"].step(
+        lambda *_: x0, PATHS["vp"](), y, State(x), 0.9, 0.8, lambda: z
+    )
     for sampler in SAMPLERS.values():
         state = State(x, memory.memory if sampler is SAMPLERS["dpm++2m"] else ())
         for name in ("vp", "flow_from_source", "indi"):
@@ -272,7 +272,7 @@ def test_deterministic_samplers_draw_nothing(sampler: str) -> None:
     times = [1.0, 0.6, 0.2, 0.0]
     made = sample(
         SAMPLERS[sampler], constant(X0), PATHS["flow_from_source"](), Y, X_T, times,
-        lambda i: forbidden_noise(),
+        forbidden_noise,
     )  # fmt: skip
     torch.testing.assert_close(made, X0, **EXACT)
 
@@ -296,12 +296,15 @@ def test_evaluations_are_never_more_than_declared(sampler: str) -> None:
         for steps in (1, 2, 3, 5):
             calls: list[float] = []
 
+            def draw(index: int) -> Tensor:
+                return Z
+
             def estimate(x: Tensor, t: float, calls: list[float] = calls) -> Tensor:
                 calls.append(t)
                 return X0.clone()
 
             times = [(steps - i) / steps for i in range(steps + 1)]
-            sample(SAMPLERS[sampler], estimate, PATHS[name](), Y, X_T, times, lambda i: Z)
+            sample(SAMPLERS[sampler], estimate, PATHS[name](), Y, X_T, times, draw)
             declared = SAMPLERS[sampler].evaluations * (steps - 1) + 1
             assert steps <= len(calls) <= declared
 
@@ -347,7 +350,7 @@ def error(name: str, sampler: str, steps: int) -> float:
         return mixture_mean(x - gamma * y, alpha, sigma)
 
     x = start + float(path.at(times[0]).gamma) * y
-    made = sample(SAMPLERS[sampler], estimate, path, y, x, times, lambda i: forbidden_noise())
+    made = sample(SAMPLERS[sampler], estimate, path, y, x, times, forbidden_noise)
     u = made - float(path.at(times[-1]).gamma) * y
     return float((u - end).square().mean().sqrt())
 

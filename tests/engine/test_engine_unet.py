@@ -98,7 +98,9 @@ def test_a_shift_by_the_stride_shifts_the_result(config: UNetConfig) -> None:
     torch.testing.assert_close(
         moved[..., inside, inside], whole[..., stride:, stride:][..., inside, inside]
     )
-    off = network(x[..., 1:, 1:][..., :side, :side], concat[..., 1:, 1:][..., :side, :side], t, numbers)
+    off = network(
+        x[..., 1:, 1:][..., :side, :side], concat[..., 1:, 1:][..., :side, :side], t, numbers
+    )
     if stride > 1:  # by less than the stride it is another function
         shifted = whole[..., 1:, 1:][..., :side, :side]
         assert float((off - shifted)[..., inside, inside].abs().max()) > 1e-3
@@ -150,12 +152,10 @@ def test_with_and_without_gradients_it_computes_the_same() -> None:
     arguments = inputs(TINY, 2, 16, torch.float32)
     silent = network(*arguments)
     recorded = network.requires_grad_(True)(*arguments).detach()
-    torch.testing.assert_close(silent, recorded, rtol=0, atol=2e-6)
+    torch.testing.assert_close(silent, recorded, rtol=0, atol=1e-5)
     one_row = (*arguments[:2], arguments[2][:1], arguments[3][:1])
     recorded = network(*one_row).detach()
-    torch.testing.assert_close(
-        network.requires_grad_(False)(*one_row), recorded, rtol=0, atol=2e-6
-    )
+    torch.testing.assert_close(network.requires_grad_(False)(*one_row), recorded, rtol=0, atol=1e-5)
 
 
 def test_silu_far_out() -> None:
@@ -183,21 +183,17 @@ def test_inputs_are_left_alone() -> None:
 
 def test_embedding_in_bfloat16_keeps_its_frequencies() -> None:
     """Phases reach 16 π · 3 = 151 radians: π in bfloat16 (3.140625) would turn them by .05."""
-    embedding = Embedding(2, 32)
+    embedding, seen = Embedding(2, 32), list[Tensor]()
     scalars = torch.tensor([[0.9, 2.0], [0.33, 1.0], [1.0, 3.0]])
-    layers, seen = embedding.layers, []
-    layers[0].register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].float()))
+    embedding.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].float()))
     embedding(scalars)
     embedding.to(torch.bfloat16)(scalars)
-    exact = [scalars]
-    for index in range(2):
-        phases = scalars[:, index, None].double() * math.pi * 2.0 ** torch.arange(5)
-        exact.append(torch.cat([phases.sin(), phases.cos()], 1).float())
-    expected = torch.cat([scalars[:, :1], exact[1], scalars[:, 1:], exact[2]], 1)
-    order = [0, *range(1, 11), 11, *range(12, 22)]
-    single = [0, 2, *range(4, 0)]  # the layout: scalar, scalar's waves; see below
-    assert single is not None and order is not None
-    torch.testing.assert_close(seen[0].sort(1)[0], expected.sort(1)[0], rtol=0, atol=2e-5)
+    expected = []
+    for scalar in scalars.double().T:
+        phases = scalar[:, None] * math.pi * 2.0 ** torch.arange(5)
+        expected += [scalar[:, None], phases.sin(), phases.cos()]
+    features = torch.cat(expected, 1).float().sort(1).values  # in whichever order
+    torch.testing.assert_close(seen[0].sort(1).values, features, rtol=0, atol=2e-5)
     torch.testing.assert_close(seen[1], seen[0], rtol=2**-8, atol=2**-9)
 
 
@@ -214,13 +210,13 @@ def test_space_to_depth_is_exact_and_keeps_cells_together() -> None:
 def test_configurations_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="2 widths but 1 block counts"):
         UNetConfig(widths=(4, 8), blocks=(1,))
-    with pytest.raises(ValueError, match="no multiples of 4|not multiples of 4"):
+    with pytest.raises(ValueError, match="are not multiples of 4"):
         UNetConfig(widths=(4, 6), blocks=(1, 1), norm_groups=4)
     with pytest.raises(TypeError, match="width"):
         UNetConfig.from_dict({"width": [4]})
+    network, arguments = awake(TINY), inputs(TINY, 1, 18)
     with pytest.raises(ValueError, match="no multiple of the stride 4"):
-        x, concat, t, numbers = inputs(TINY, 1, 18)
-        awake(TINY)(x, concat, t, numbers)
+        network(*arguments)
 
 
 def test_a_record_rebuilds_the_configuration() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the outer layers share: a tiny model, small pictures, and the command line in-process."""
+"""What the tests of the outer layers share: a tiny model, small pictures, the command line."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,20 +20,20 @@ hookimpl = rk.hookimpl
 def restorekit_task():
     return rk.Task(name={name!r}, summary="A task for tests", model="tiny")
 '''
-PREPARE = '''
+PREPARE = """
 
 @hookimpl
 def restorekit_prepare(inputs, options):
     image = inputs["image"]
     return rk.Plan(tuple(2 * side for side in image.shape[-2:]), {}, image)
-'''
-CONDITION = '''
+"""
+CONDITION = """
 
 @hookimpl
 def restorekit_condition(plan, box):
     source = rk.resample(plan.state, plan.size, box)
     return rk.Condition(source, source, {"scale": 1.0, "noise": 0.0})
-'''
+"""
 
 
 def task_code(name: str, *others: str, prepare: str = PREPARE, condition: str = CONDITION) -> str:
@@ -88,12 +89,12 @@ def install(
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
-    before = set(sys.modules)
 
     def forget() -> None:
-        for name in set(sys.modules) - before:
-            if name.startswith("rk_test_"):
-                del sys.modules[name]
+        for name in [name for name in sys.modules if name.startswith("rk_test_")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
         fresh_plugins()
 
+    forget()
     return Installer(folder, forget)

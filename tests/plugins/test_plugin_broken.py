@@ -200,14 +200,13 @@ RUNNING: dict[str, tuple[str, str]] = {
     ),
     "condition-shape": (
         task_code(
-            "tint", condition=hook("restorekit_condition", "plan", "return rk.Condition(plan.state)")
+            "tint",
+            condition=hook("restorekit_condition", "plan", "return rk.Condition(plan.state)"),
         ),
         "restorekit_condition gives source of shape (1, 3, 16, 24), not (N, C, 32, 48)",
     ),
     "condition-concat": (
-        task_code(
-            "tint", condition=CONDITION.replace("source, source", "source, source.numpy()")
-        ),
+        task_code("tint", condition=CONDITION.replace("source, source", "source, source.numpy()")),
         "gives a ndarray as concat, not a tensor",
     ),
     "condition-channels": (
@@ -370,7 +369,9 @@ def test_two_plugins_with_one_model_name_do_not_take_it_from_each_other(
     install: Installer, tmp_path: Path
 ) -> None:
     other = write_model(tmp_path / "other.safetensors", seed=5)
-    code = task_code("aaa", hook("restorekit_models", "", f"return {{'upscale': Path({str(other)!r})}}"))
+    code = task_code(
+        "aaa", hook("restorekit_models", "", f"return {{'upscale': Path({str(other)!r})}}")
+    )
     install("aaa", "from pathlib import Path\n" + code)
     from restorekit.models.find import find
 
@@ -378,7 +379,9 @@ def test_two_plugins_with_one_model_name_do_not_take_it_from_each_other(
     assert own != other  # a task's own plugin is asked first
 
 
-def test_a_run_imports_no_other_task_s_plugin(install: Installer, upscale: Run, tmp_path: Path) -> None:
+def test_a_run_imports_no_other_task_s_plugin(
+    install: Installer, upscale: Run, tmp_path: Path
+) -> None:
     import sys
 
     marker = tmp_path / "imported"

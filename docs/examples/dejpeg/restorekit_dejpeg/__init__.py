@@ -4,8 +4,8 @@ from pathlib import Path
 
 import restorekit as rk
 
-QUALITY = rk.Option("quality", float, 30.0, "JPEG quality of the photographs.", minimum=5, maximum=70)
-TASK = rk.Task("dejpeg", "Take JPEG's blocks out of photographs", (QUALITY,), model="dejpeg")
+SAVED_AT = rk.Option("jpeg_quality", float, 30.0, "Their JPEG quality.", minimum=5, maximum=70)
+TASK = rk.Task("dejpeg", "Take JPEG's blocks out of photographs", (SAVED_AT,), model="dejpeg")
 
 
 @rk.hookimpl
@@ -21,7 +21,8 @@ def restorekit_models():
 @rk.hookimpl
 def restorekit_prepare(inputs, options):
     image = inputs["image"]
-    return rk.Plan(tuple(image.shape[-2:]), state=(image, {"quality": options["quality"] / 100}))
+    numbers = {"quality": options["jpeg_quality"] / 100}
+    return rk.Plan(tuple(image.shape[-2:]), state=(image, numbers))
 
 
 @rk.hookimpl
@@ -34,4 +35,4 @@ def restorekit_condition(plan, box):
 
 @rk.hookimpl
 def restorekit_degrade(clean, options):
-    return {"image": rk.jpeg(clean, clean.new_full((len(clean),), options["quality"]))}
+    return {"image": rk.jpeg(clean, clean.new_full((len(clean),), options["jpeg_quality"]))}

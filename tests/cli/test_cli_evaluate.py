@@ -1,0 +1,241 @@
+"""`restorekit evaluate` and `restorekit demo`: scores with their protocols, and a page of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from outer_kit import Run, noise, save, tree
+
+from restorekit import evaluation, report
+from restorekit.images import from_array
+
+
+@pytest.fixture
+def evaluate(run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`restorekit evaluate upscale` by 2 with the tiny model; without LPIPS's weights."""
+    monkeypatch.setenv("RESTOREKIT_LPIPS_WEIGHTS", str(tmp_path / "nowhere"))
+
+    def call(*arguments: object) -> Any:
+        scaled = [] if "--scale" in arguments else ["--scale", 2]
+        return run("evaluate", "upscale", *scaled, "--model", model, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    for number in range(3):
+        save(tmp_path / "clean" / f"p{number}.png", noise(64, 50, seed=number))
+    return tmp_path / "clean"
+
+
+@pytest.mark.user("K2")
+@pytest.mark.user("K4")
+@pytest.mark.user("K6")
+@pytest.mark.user("K7")
+def test_scores_come_with_protocols_intervals_and_machine(
+    evaluate: Run, clean: Path, tmp_path: Path
+) -> None:
+    target, page = tmp_path / "new" / "scores.json", tmp_path / "new" / "page.html"
+    ran = evaluate("--data", clean, "--json", target, "--report", page)
+    assert ran.code == 0, ran.err
+    for word in ("psnr-y", "ssim-y", "bicubic", "lanczos", "faithful", "sharp", "±"):
+        assert word in ran.out
+    assert "not run: lpips: " in ran.err
+    scores = json.loads(target.read_text(), parse_constant=pytest.fail)
+    assert scores["cases"] == ["p0", "p1", "p2"]
+    assert set(scores["methods"]) == {"bicubic", "lanczos", "faithful", "sharp"}
+    names = [protocol["name"] for protocol in scores["protocols"]]
+    assert names == ["psnr-y", "psnr", "ssim-y"]
+    assert scores["protocols"][0]["border"] == 2
+    assert scores["protocols"][0]["implementation"]
+    assert scores["not_run"][0].startswith("lpips: ")
+    assert {"processor", "python", "torch", "numpy", "threads"} <= set(scores["machine"])
+    row = scores["methods"]["faithful"]["psnr-y"]
+    assert len(row["values"]) == 3
+    low, high = row["interval_95"]
+    assert low <= row["mean"] <= high
+    assert row["mean"] == pytest.approx(np.mean(row["values"]), abs=1e-3)
+    check_page(page.read_text(), 2 * 3)
+
+
+def check_page(text: str, pictures: int) -> None:
+    assert text.count("data:image/webp;base64,") == pictures
+    rest = re.sub(r"data:image/webp;base64,[A-Za-z0-9+/=]+", "", text)
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|<link(?! rel=\"icon\" href=\"data:)", rest)
+    assert "<script>" in text
+    assert 'type="range"' in text
+
+
+def test_a_page_escapes_what_it_shows() -> None:
+    pixels = noise(4, 5)
+    nasty = '<script>alert("x")</script>'
+    pair = report.Pair(nasty, pixels, pixels, (nasty, nasty))
+    page = report.page(nasty, nasty, [pair], table=[[nasty]], facts={nasty: nasty})
+    assert nasty not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_given_inputs_are_scored(evaluate: Run, clean: Path, tmp_path: Path) -> None:
+    for path in sorted(clean.iterdir()):
+        save(tmp_path / "low" / path.name, noise(32, 25, seed=int(path.stem[1])))
+    ran = evaluate("--data", clean, "--inputs", tmp_path / "low", "--looks", "faithful")
+    assert ran.code == 0, ran.err
+    assert "sharp" not in ran.out
+    save(tmp_path / "low" / "other.png")
+    ran = evaluate("--data", clean, "--inputs", tmp_path / "low")
+    assert ran.code == 2
+    assert "other.png" in ran.err
+
+
+def test_the_wrong_scale_for_given_inputs_is_told(
+    evaluate: Run, clean: Path, tmp_path: Path
+) -> None:
+    """Else the scores would be those of pictures laid over each other askew."""
+    save(tmp_path / "low" / "p0.png", noise(32, 25))
+    ran = evaluate("--data", clean, "--inputs", tmp_path / "low", "--scale", "4")
+    assert ran.code == 2
+    assert "100 x 128" in ran.err
+    assert "--scale" in ran.err
+
+
+@pytest.mark.parametrize("scale", ["1.5", "3", "0.5", "1"])
+def test_every_scale_can_be_scored(evaluate: Run, clean: Path, tmp_path: Path, scale: str) -> None:
+    """Also one that does not divide the sides, and one that loses nothing: its PSNR is infinite."""
+    target = tmp_path / "scores.json"
+    ran = evaluate("--data", clean, "--scale", scale, "--metrics", "psnr", "--json", target)
+    assert ran.code == 0, ran.err
+    scores = json.loads(target.read_text(), parse_constant=pytest.fail)
+    if scale == "1":
+        assert scores["methods"]["bicubic"]["psnr"]["mean"] is None
+
+
+WRONG = [
+    (["--metrics", "psnr,beauty"], "'beauty'"),
+    (["--against", "nearest"], "'nearest'"),
+    (["--looks", "faithful,pretty"], "'pretty'"),
+    (["--scale", "0"], "--scale"),
+    (["--scale", "nan"], "--scale"),
+    (["--scale", "90"], "--scale"),
+    (["--device", "nonsense"], "--device"),
+    (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
+]
+
+
+@pytest.mark.parametrize(("given", "word"), WRONG)
+def test_wrong_options_are_told(evaluate: Run, clean: Path, given: list[str], word: str) -> None:
+    ran = evaluate("--data", clean, *given)
+    assert ran.code == 2
+    assert word in ran.err
+    assert len([line for line in ran.err.splitlines() if line]) == 1
+
+
+def test_a_picture_too_small_for_the_scale_or_a_metric_is_named(evaluate: Run, clean: Path) -> None:
+    save(clean / "tiny.png", noise(9, 9))
+    for given in (["--scale", "16"], ["--metrics", "ssim-y", "--scale", "3"]):
+        ran = evaluate("--data", clean, *given)
+        assert ran.code == 2, ran.out
+        assert "tiny" in ran.err
+
+
+def test_a_bad_picture_is_named(evaluate: Run, clean: Path) -> None:
+    (clean / "bad.png").write_bytes(b"no picture")
+    ran = evaluate("--data", clean)
+    assert ran.code == 1
+    assert "bad.png" in ran.err
+
+
+def test_hidden_files_and_folders_are_passed_over(evaluate: Run, clean: Path) -> None:
+    (clean / "._p0.png").write_bytes(b"of a Mac")
+    (clean / "folder.png").mkdir()
+    ran = evaluate("--data", clean, "--looks", "faithful", "--metrics", "psnr")
+    assert ran.code == 0, ran.err
+
+
+def test_scores_that_cannot_be_written_are_one_sentence(
+    evaluate: Run, clean: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for option in ("--json", "--report"):
+        ran = evaluate("--data", clean, "--metrics", "psnr", option, tmp_path / "file" / "x")
+        assert ran.code == 1
+        assert str(tmp_path / "file") in ran.err
+        assert "faithful" in ran.out  # the scores are shown all the same
+
+
+def test_an_unknown_task_is_told(run: Run, clean: Path) -> None:
+    ran = run("evaluate", "colourise", "--data", clean)
+    assert ran.code == 1
+    assert "'colourise'" in ran.err
+    assert "upscale" in ran.err
+
+
+def test_evaluating_is_repeatable() -> None:
+    truth = noise(40, 40)
+    cases = [evaluation.Case("a", from_array(noise(20, 20)), truth)]
+    results = [
+        evaluation.evaluate(cases, evaluation.BASELINES, ["psnr"], scale=2.0) for _ in range(2)
+    ]
+    assert results[0].values == results[1].values
+    assert evaluation.as_rgb(from_array(noise(4, 5, 1))).shape == (4, 5, 3)
+
+
+def test_demo_writes_a_page_and_pictures(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from restorekit.cli import demo
+
+    monkeypatch.setenv("RESTOREKIT_LPIPS_WEIGHTS", str(tmp_path / "nowhere"))
+    pictures = [("one", noise(48, 64)), ("two", noise(64, 48))]
+    monkeypatch.setattr(demo, "photographs", lambda: iter(pictures))
+    ran = run("demo", "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    made = tree(tmp_path / "out")
+    assert "report.html" in made
+    assert "pictures/one-sharp.png" in made
+    check_page(made["report.html"].decode(), 4)
+    assert "not run: lpips" in ran.err
+
+
+def test_demo_uses_photographs_that_come_with_a_package() -> None:
+    pytest.importorskip("skimage")
+    from restorekit.cli.demo import photographs
+
+    found = list(photographs())
+    assert len(found) >= 3
+    for _, pixels in found:
+        assert pixels.dtype == np.uint8
+        assert all(side % 4 == 0 for side in pixels.shape[:2])
+
+
+def test_demo_without_the_package_says_what_to_install(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    ran = run("demo", "-o", tmp_path / "out")
+    assert ran.code == 2
+    assert "pip install restorekit[metrics]" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_train_tells_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("task = 'upscale'\n[[[")
+    common = ["--data", tmp_path, "-o", tmp_path / "out", "--config"]
+    for arguments, word in (
+        ([*common, recipe], "recipe.toml"),
+        ([*common, tmp_path / "nowhere.toml"], "nowhere.toml"),
+        ([*common, recipe, "--time-limit", "soon"], "--time-limit"),
+        ([*common, recipe, "--threads", "0"], "--threads"),
+    ):
+        ran = run("train", "upscale", *arguments)
+        assert ran.code in (1, 2)
+        assert word in ran.err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,80 @@
+"""Scanning and planning, without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restorekit.errors import UsageError
+from restorekit.images.formats import FORMATS
+from restorekit.jobs.run import Report
+from restorekit.jobs.scan import Found, Source, scan, targets
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def planned(*names: str, out: str = "out", format: str = "keep") -> list[str]:
+    sources = tuple(Source(Path("in") / name, Path(name)) for name in names)
+    return [t.path.as_posix() for t in targets(Found(sources, 0, ()), Path(out), format)]
+
+
+def test_sources_are_sorted_and_named_once(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    touch(*(folder / name for name in ("b.png", "a.PNG", "c/a.png", "c/.x/d.png", "e.JPeG")))
+    found = scan([folder, folder / "b.png", tmp_path / "." / "in"], tmp_path / "out")
+    names = [source.relative.as_posix() for source in found.sources]
+    assert names == ["a.PNG", "b.png", "e.JPeG", "c/a.png"]
+
+
+def test_every_suffix_of_every_format_is_found(tmp_path: Path) -> None:
+    suffixes = [suffix for entry in FORMATS for suffix in entry.suffixes]
+    touch(*(tmp_path / f"a{suffix}" for suffix in suffixes))
+    assert len(scan([tmp_path], tmp_path / "out").sources) == len(suffixes)
+
+
+@pytest.mark.user("B6")
+def test_pictures_of_unread_formats_count_as_found(tmp_path: Path) -> None:
+    touch(tmp_path / "a.heic", tmp_path / "b.GIF", tmp_path / "c.txt")
+    found = scan([tmp_path], tmp_path / "out")
+    assert len(found.sources) == 2
+    assert found.others == 1
+
+
+def test_targets_mirror_the_tree() -> None:
+    assert planned("a.png", "s/a.png") == ["out/a.png", "out/s/a.png"]
+    assert planned("a.jpg", "a.png") == ["out/a.jpg", "out/a.png"]
+    assert planned("a.b.jpeg", "c.tif", format="png") == ["out/a.b.png", "out/c.png"]
+    assert planned("a.JPG", "b.jfif", format="jpg") == ["out/a.JPG", "out/b.jfif"]
+    assert planned("a.png", out="x/b.webp") == ["x/b.webp"]
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [
+        (("a.png", "a.bmp"), {"format": "jpg"}),
+        (("a.png", "A.png"), {}),
+        (("a.png", "b.png"), {"out": "c.png"}),
+        (("a.png",), {"out": "c.png", "format": "webp"}),
+        (("a.png",), {"out": "in"}),
+    ],
+)
+def test_plans_that_would_lose_something_are_refused(
+    names: tuple[str, ...], options: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError):
+        planned(*names, **options)
+
+
+def test_a_report_adds_up() -> None:
+    report = Report(7, done=2, skipped=1, failed=["a: no", "b: no"])
+    assert report.summary() == "7 found = 2 done + 1 skipped + 2 failed + 2 left"
+    assert report.exit_code == 1
+    report.stopped = True
+    assert report.exit_code == 130
+    assert Report(3, done=2, skipped=1).summary() == "3 found = 2 done + 1 skipped + 0 failed"
+    assert Report(3, done=2, skipped=1).exit_code == 0

@@ -1,0 +1,392 @@
+"""Photographs, drawings, recipes, checkpoints, and what the engine lends to training."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats
+from torch import Tensor, nn
+from training_kit import CPU, recipe
+
+from restorekit.engine.conditioning import Condition
+from restorekit.engine.denoiser import Preconditioned
+from restorekit.engine.path import PATHS
+from restorekit.engine.training import Average, draw_times, unit_variance_loss
+from restorekit.errors import ModelError, UsageError
+from restorekit.training import checkpoint, photographs
+from restorekit.training import recipe as recipes
+from restorekit.training.drawn import draw_pictures
+from restorekit.training.photographs import Corpus
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# the loss
+
+
+@pytest.mark.parametrize("path", ["flow_from_source", "vp", "i2sb", "resshift"])
+def test_an_oracle_s_loss_is_nought_and_a_mute_network_s_is_the_target_s_variance(
+    path: str,
+) -> None:
+    x0, y, noise = (torch.randn(4, 3, 40, 40, generator=generator(s)) for s in range(3))
+    y = x0 - 0.2 * y
+    times = torch.tensor([0.1, 0.4, 0.8, 1.0])
+    condition = Condition(y)
+    made = PATHS[path]()
+
+    def oracle(x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
+        """F from the definition: what takes c_in r to the clean residual (EDM, eq. 8)."""
+        alpha, _, sigma = (c.float().reshape(-1, 1, 1, 1) for c in made.at(t))
+        total = (alpha**2 * 0.2**2 + sigma**2).sqrt()
+        residual = x0 - y
+        skipped = alpha * 0.2**2 / total * x
+        return torch.where(total > 0, (residual - skipped) * total / (0.2 * sigma), residual / 0.2)
+
+    def mute(x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+    losses = unit_variance_loss(Preconditioned(oracle, made, 0.2), x0, condition, times, noise)
+    assert losses.shape == (4,)
+    assert float(losses.max()) < 1e-8
+    losses = unit_variance_loss(Preconditioned(mute, made, 0.2), x0, condition, times, noise)
+    # 4,800 values each: a variance to within four standard errors, √(2/4800).
+    assert losses.tolist() == pytest.approx([1.0] * 4, abs=4 * math.sqrt(2 / 4800))
+
+
+def test_times_are_uniform_but_for_the_share_that_starts() -> None:
+    times = draw_times(4000, 0.25, generator())
+    assert torch.equal(times[:1000], torch.ones(1000))
+    assert stats.kstest(times[1000:].numpy(), "uniform").pvalue > 0.001
+    assert float(times.min()) > 0
+    assert float(times.max()) <= 1
+
+
+def test_the_average_is_the_weighted_sum_that_its_decays_say() -> None:
+    module = nn.Linear(2, 1, bias=False)
+    values = [torch.tensor([[float(k), -1.0 + k**2]]) for k in range(60)]
+    module.weight.data.copy_(values[0])
+    average, expected = Average(module, 0.8), values[0].double()
+    for k, value in enumerate(values[1:], start=1):
+        module.weight.data.copy_(value)
+        average.update(module)
+        decay = min(0.8, (1 + k) / (10 + k))
+        expected = decay * expected + (1 - decay) * value.double()
+    torch.testing.assert_close(average.values["weight"].double(), expected, rtol=1e-5, atol=0)
+    assert average.updates == 59
+    again = Average(module, 0.8)
+    again.load(average.values, 59)
+    for one in (average, again):
+        module.weight.data.fill_(7.0)
+        one.update(module)
+    assert torch.equal(again.values["weight"], average.values["weight"])
+
+
+# photographs
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_pictures_are_found_below_the_folders_and_loaded_as_rgb(tmp_path: Path) -> None:
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    colour = np.stack([grey, grey + 50, grey + 100], -1)
+    save(tmp_path / "b" / "deep" / "grey.PNG", grey)
+    save(tmp_path / "a" / "colour.png", colour)
+    (tmp_path / "a" / "notes.txt").write_text("no picture")
+    found = photographs.find([tmp_path / "b", tmp_path / "a"])
+    assert [path.name for path in found] == ["colour.png", "grey.PNG"]
+    loaded = photographs.load(found)
+    assert torch.equal(loaded[0], torch.from_numpy(colour).permute(2, 0, 1))
+    assert torch.equal(loaded[1], torch.from_numpy(grey).expand(3, -1, -1))
+    with pytest.raises(UsageError, match=r"no pictures under .*empty"):
+        photographs.find([tmp_path / "empty"])
+
+
+def test_pictures_held_back_spread_over_the_classes() -> None:
+    names = [Path(f"{kind}-{i:02}.jpg") for kind in ("cat", "dog", "owl", "yak") for i in range(25)]
+    kept, held = photographs.hold_back(names, 8)
+    assert len(held) == 8
+    assert [path.name[:3] for path in held] == ["cat"] * 2 + ["dog"] * 2 + ["owl"] * 2 + ["yak"] * 2
+    assert sorted([*kept, *held]) == names
+    for count in range(40):
+        kept, held = photographs.hold_back(names[:count], 20)
+        assert len(held) == min(20, count // 4)
+        assert sorted([*kept, *held]) == names[:count]
+
+
+def test_crops_come_from_where_the_detail_is() -> None:
+    """A picture flat but for its lower right quarter, beside one that is flat altogether."""
+    busy = torch.full((3, 256, 256), 128, dtype=torch.uint8)
+    busy[:, 128:, 128:] = torch.randint(0, 256, (3, 128, 128), generator=generator()).byte()
+    flat = torch.full((3, 256, 256), 128, dtype=torch.uint8)
+    data = Corpus.of([flat, busy], 64, CPU)
+    crops = data.crops(400, 64, generator(1))
+    detailed = (crops - crops.mean((2, 3), keepdim=True)).abs().mean((1, 2, 3)) > 0.05
+    by_chance = (4 / 7) ** 2 / 2  # of the grid's corners, those whose crop meets the quarter
+    assert float(detailed.float().mean()) > 0.6 > 3 * by_chance
+    assert not bool(detailed.all())  # the flat is seen too
+
+
+def test_a_crop_is_a_piece_of_its_picture_turned_or_mirrored() -> None:
+    rows, columns = torch.meshgrid(torch.arange(100), torch.arange(120), indexing="ij")
+    picture = torch.stack([rows, columns, torch.zeros_like(rows)]).to(torch.uint8)
+    data = Corpus.of([picture], 48, CPU)
+    turns = set()
+    for crop in data.crops(64, 48, generator(2)):
+        pixels = ((crop + 1) * 127.5).round().long()
+        top, left = int(pixels[0].min()), int(pixels[1].min())
+        piece = picture[:, top : top + 48, left : left + 48].long()
+        ways = [
+            torch.rot90(piece.flip(-1) if mirrored else piece, quarter, (-2, -1))
+            for mirrored in (False, True)
+            for quarter in range(4)
+        ]
+        matching = [i for i, way in enumerate(ways) if torch.equal(way, pixels)]
+        assert len(matching) == 1
+        turns.add(matching[0])
+    assert turns == set(range(8))
+
+
+def test_all_of_a_picture_is_reached_but_for_a_rim_below_and_right() -> None:
+    """Corners lie on a grid of 32 and are moved by up to 16: at most 15 pixels are never seen."""
+    rows, columns = torch.meshgrid(torch.arange(100), torch.arange(120), indexing="ij")
+    picture = torch.stack([rows, columns, rows]).to(torch.uint8)
+    crops = Corpus.of([picture], 48, CPU).crops(400, 48, generator(3))
+    pixels = ((crops + 1) * 127.5).round()
+    assert (int(pixels[:, 0].min()), int(pixels[:, 1].min())) == (0, 0)
+    assert int(pixels[:, 0].max()) >= 99 - 15
+    assert int(pixels[:, 1].max()) >= 119 - 15
+
+
+def test_drawn_pictures_get_their_share() -> None:
+    photograph = torch.randint(0, 200, (3, 128, 128), generator=generator()).byte()
+    drawing = torch.full((3, 128, 128), 255, dtype=torch.uint8)
+    data = Corpus.of([photograph], 64, CPU, drawn=[drawing, drawing], drawn_share=0.3)
+    crops = data.crops(1000, 64, generator(1))
+    share = float((crops == 1).all(1).all(1).all(1).float().mean())
+    assert share == pytest.approx(0.3, abs=4 * math.sqrt(0.21 / 1000))
+
+
+def test_pictures_smaller_than_the_crop_are_left_out() -> None:
+    small = torch.zeros(3, 40, 200, dtype=torch.uint8)
+    large = torch.full((3, 64, 64), 255, dtype=torch.uint8)
+    data = Corpus.of([small, large], 64, CPU)
+    assert torch.equal(data.crops(20, 64, generator()), torch.ones(20, 3, 64, 64))
+    with pytest.raises(UsageError, match="crops of 64"):
+        Corpus.of([small], 64, CPU)
+
+
+# drawings
+
+
+def test_drawings_are_their_seed_s() -> None:
+    one, again, other = (draw_pictures(4, 96, seed) for seed in (1, 1, 2))
+    state = random.getstate()
+    draw_pictures(1, 32, 5)
+    assert random.getstate() == state
+    for a, b, c in zip(one, again, other, strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+        assert (a.shape, a.dtype) == ((3, 96, 96), torch.uint8)
+
+
+def test_drawings_have_hard_edges() -> None:
+    """What photographs have too little of: a tenth of the steepest slopes spans most of the range."""
+    for picture in draw_pictures(8, 160, 3):
+        grey = picture.float().mean(0)
+        steepest = grey.diff(dim=1).abs().flatten().sort().values[-50:]
+        assert float(steepest.mean()) > 25
+
+
+# recipes
+
+PLAIN: dict[str, Any] = {
+    "task": "upscale",
+    "iterations": 3,
+    "draws": [{"weight": 1.0, "options": {"scale": 4.0}}],
+    "crop": 64,
+}
+
+
+def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
+    text = """
+        task = "upscale"
+        iterations = 12
+        path = "resshift"
+        path_parameters = { kappa = 1.0 }
+        [network]
+        widths = [8, 16, 32]
+        blocks = [1, 1, 2]
+        numbers = ["scale"]
+        [perceptual]
+        lpips = 0.3
+        widths = [4, 8, 16]
+        [[draws]]
+        weight = 2
+        options = { scale = [1.0, 4.0] }
+    """
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    made = recipes.read(path)
+    assert (made.iterations, made.path, made.path_parameters) == (12, "resshift", {"kappa": 1.0})
+    assert (made.network.widths, made.network.numbers) == ((8, 16, 32), ("scale",))
+    assert made.perceptual is not None
+    assert (made.perceptual.lpips, made.perceptual.widths) == (0.3, (4, 8, 16))
+    assert made.draws == (recipes.Draw(2, {"scale": [1.0, 4.0]}),)
+    assert made.crop == recipes.Recipe.crop
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"itterations": 5}, ["itterations"]),
+        ({"task": None}, ["task"]),
+        ({"iterations": "many"}, ["iterations", "'many'", "whole number"]),
+        ({"iterations": True}, ["iterations"]),
+        ({"iterations": 0}, ["iteration"]),
+        ({"learning_rate": "fast"}, ["learning_rate", "'fast'"]),
+        ({"crop": 65}, ["crop 65", "8"]),
+        ({"path": "vpp"}, ["path", "'vpp'", "flow_from_source"]),
+        ({"path_parameters": {"sgima": 0.1}}, ["path_parameters", "sgima"]),
+        ({"network": {"widht": [8]}}, ["network", "widht", "widths"]),
+        ({"network": {"widths": [8]}}, ["1 widths", "2 block"]),
+        ({"network": {"widths": ["a", 8]}}, ["network", "widths"]),
+        ({"network": 3}, ["network", "3"]),
+        ({"draws": []}, ["draw"]),
+        ({"draws": [{"weigth": 1.0, "options": {}}]}, ["draws", "weigth"]),
+        ({"draws": [{"weight": 1.0}]}, ["options"]),
+        ({"perceptual": {"lpip": 1.0}}, ["perceptual", "lpip"]),
+        ({"perceptual": {"ramp": "long"}}, ["perceptual", "ramp"]),
+    ],
+)
+def test_a_wrong_recipe_names_its_source_and_the_key(change: dict, words: list[str]) -> None:
+    record = {key: value for key, value in {**PLAIN, **change}.items() if value is not None}
+    with pytest.raises(UsageError) as told:
+        recipes.from_dict(record, "mine.toml")
+    assert str(told.value).startswith("mine.toml: ")
+    for word in words:
+        assert word in str(told.value)
+
+
+def test_a_recipe_that_cannot_be_read_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    with pytest.raises(UsageError, match=r"bad\.toml cannot be read"):
+        recipes.read(path)
+    path.write_text("task = \n")
+    with pytest.raises(UsageError, match=r"bad\.toml cannot be read as a recipe.*line 1"):
+        recipes.read(path)
+
+
+def test_a_recipe_survives_json() -> None:
+    import dataclasses
+
+    made = recipe(perceptual=recipes.Perceptual(widths=(1, 2, 3)))
+    record = json.loads(json.dumps(dataclasses.asdict(made)))
+    assert recipes.from_dict(record, "it") == made
+
+
+def test_the_shipped_recipes_are_recipes() -> None:
+    folder = Path(__file__).resolve().parents[2] / "plugins" / "upscale" / "recipes"
+    found = [recipes.read(path) for path in sorted(folder.glob("*.toml"))]
+    assert found
+    for made in found:
+        assert made.task == "upscale"
+        assert made.network.radius <= 192
+
+
+# checkpoints
+
+
+def tensors() -> dict[str, Tensor]:
+    channels_last = torch.randn(4, 3, 3, 3, generator=generator())
+    return {
+        "a/weight": channels_last.to(memory_format=torch.channels_last),
+        "a/step": torch.tensor(3.0),
+        "b/half": torch.randn(5, generator=generator(1)).bfloat16(),
+    }
+
+
+def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
+    path, record = tmp_path / "c.safetensors", {"iteration": 3, "text": "ε"}
+    checkpoint.save(path, tensors(), record)
+    found, again = checkpoint.load(path)
+    assert again == record
+    assert found.keys() == tensors().keys()
+    for name, value in tensors().items():
+        assert found[name].dtype == value.dtype
+        assert torch.equal(found[name], value)
+    assert checkpoint.part("a", found).keys() == {"weight", "step"}
+    assert checkpoint.prefixed("x", checkpoint.part("b", found)).keys() == {"x/half"}
+
+
+def test_a_write_that_fails_leaves_the_older_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, tensors(), {"iteration": 1})
+
+    def fail(state: dict, file: Path, metadata: dict) -> None:
+        Path(file).write_bytes(b"half a file")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.save(path, tensors(), {"iteration": 2})
+    assert checkpoint.load(path)[1] == {"iteration": 1}
+
+
+def test_damaged_checkpoints_are_told_of_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, tensors(), {"iteration": 1})
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    damaged = [
+        b"",
+        whole[:5],
+        whole[:40],
+        whole[:-1],
+        whole[: header + 3],
+        b"\xff" * 8 + whole[8:],
+        whole[:8] + b"\x00" * 20 + whole[28:],
+        b"PK\x03\x04 a pickle, say",
+        whole.replace(b"iteration", b"itera\\tion"),
+    ]
+    draw = random.Random(5)
+    for _ in range(30):  # flips in the header; those in the data cannot be seen
+        place = draw.randrange(header)
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << draw.randrange(8)
+        damaged.append(bytes(flipped))
+    told = []
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            checkpoint.load(path)
+        except ModelError as error:
+            told.append(str(error))
+    assert len(told) >= 9 + 15
+    assert all(str(path) in text and "\n" not in text for text in told)
+    with pytest.raises(ModelError):
+        checkpoint.load(tmp_path / "none.safetensors")
+
+
+def test_a_model_file_is_no_checkpoint(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "model.safetensors"
+    save_file({"w": torch.zeros(2)}, path, metadata={"card": "{}"})
+    with pytest.raises(ModelError, match="no training checkpoint"):
+        checkpoint.load(path)
