@@ -50,7 +50,9 @@ PLACES = {
 }
 
 
-def sheet(data: Path, name: str, methods: Mapping[str, Method], scale: int, zoom: int) -> Image.Image:
+def sheet(
+    data: Path, name: str, methods: Mapping[str, Method], scale: int, zoom: int
+) -> Image.Image:
     """The sheet of one set: the truth first, then each method."""
     folder = data / "testsets" / (f"{name}/HR" if name == "Set14" else name)
     side = SIDE * zoom
@@ -70,7 +72,12 @@ def sheet(data: Path, name: str, methods: Mapping[str, Method], scale: int, zoom
 
 
 def restored(
-    truth: np.ndarray, methods: Mapping[str, Method], scale: int, data: Path, name: str, picture: str
+    truth: np.ndarray,
+    methods: Mapping[str, Method],
+    scale: int,
+    data: Path,
+    name: str,
+    picture: str,
 ) -> dict[str, np.ndarray]:
     """Each method's result on the reduced truth, or on Set14's own reduced picture."""
     if name == "Set14":

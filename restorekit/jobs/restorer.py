@@ -136,7 +136,7 @@ class Restorer:
             )
         restored = self._planes(self._plan(alpha[..., None]), True, 32, _silent)[..., 0]
         result = unpremultiply(result, restored)
-        clip_to_surroundings(restored, alpha)
+        keep_even_parts(restored, alpha)
         result[restored == 0] = 0  # nothing shows there: no need to keep noise in the file
         return replace(picture, color=result, alpha=restored)
 
@@ -227,20 +227,19 @@ def check_room(size: tuple[int, int], pixel_bytes: int) -> None:
         )
 
 
-def clip_to_surroundings(alpha: np.ndarray, source: np.ndarray) -> None:
-    """Clip (H, W) in place to what the (h, w) source spans nearby: what is wholly clear or opaque
-    stays so, whatever texture a look adds."""
+def keep_even_parts(alpha: np.ndarray, source: np.ndarray) -> None:
+    """Where the (h, w) source is constant nearby, set its value in (H, W), in place: what is wholly
+    clear or opaque stays so, whatever texture a look adds."""
     ratios = [small / large for small, large in zip(source.shape, alpha.shape, strict=True)]
     plane = torch.from_numpy(np.ascontiguousarray(source))[None, None]
-    low, high = -_largest_nearby(-plane, ratios), _largest_nearby(plane, ratios)
+    even = _largest_nearby(plane, ratios) == -_largest_nearby(-plane, ratios)
     rows, columns = (
         np.minimum((np.arange(large) + 0.5) * ratio, small - 1).astype(np.int64)
         for large, small, ratio in zip(alpha.shape, source.shape, ratios, strict=True)
     )
     for top in range(0, len(rows), 256):  # few at a time, for memory's sake
         place = np.ix_(rows[top : top + 256], columns)
-        part = alpha[top : top + 256]
-        np.clip(part, low.numpy()[place], high.numpy()[place], out=part)
+        np.copyto(alpha[top : top + 256], source[place], where=even.numpy()[place])
 
 
 def _largest_nearby(plane: Tensor, ratios: Sequence[float]) -> Tensor:

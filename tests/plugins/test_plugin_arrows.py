@@ -70,7 +70,9 @@ def test_nobody_imports_against_the_arrows(part: str) -> None:
 
 
 def test_every_part_has_its_arrows() -> None:
-    parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    parts = {
+        path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")
+    }
     assert parts == {*ALLOWED, "cli", "__main__", "__init__"}
 
 
