@@ -100,7 +100,7 @@ def compare(found: dict[str, Any], baseline: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     """Run a suite, print and write it, compare; 1 where something fell."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--suite", choices=["smoke", "full", "speed"], default="smoke")
     parser.add_argument("--baseline", type=Path)
     parser.add_argument("--out", type=Path)

@@ -92,7 +92,7 @@ def restored(
 
 def main() -> None:
     """Make one sheet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--set", default="Kodak24", choices=list(PLACES))
     parser.add_argument("--scale", type=int, default=4)

@@ -86,20 +86,20 @@ def quantisation_tables(quality: Tensor) -> Tensor:
 def jpeg(images: Tensor, quality: Tensor, halve_chroma: bool = True) -> Tensor:
     """Images after baseline JPEG at qualities (N,): colour change, 4:2:0, DCT, rounding and back.
 
-    C is 3. Agrees with libjpeg but for its integer arithmetic and its smoothed chroma up-sampling.
+    C is 3. Planes are whole numbers wherever libjpeg's are; its integer transforms are not copied.
     """
     height, width = images.shape[-2:]
     padded = F.pad(images, (0, -width % 16, 0, -height % 16), mode="replicate")
     pixels = ((padded + 1) * 127.5).round().clamp(0, 255)
     matrix = torch.tensor(_TO_YCC, device=images.device)
-    planes = torch.einsum("ij,njhw->nihw", matrix, pixels)
+    planes = torch.einsum("ij,njhw->nihw", matrix, pixels).round()
     tables = quantisation_tables(quality.to(images.device))
     luma = _through_dct(planes[:, :1] - 128, tables[:, :1]) + 128
-    chroma = F.avg_pool2d(planes[:, 1:], 2) if halve_chroma else planes[:, 1:]
-    chroma = _through_dct(chroma, tables[:, 1:].expand(-1, 2, -1, -1))
+    chroma = F.avg_pool2d(planes[:, 1:], 2).round() if halve_chroma else planes[:, 1:]
+    chroma = _through_dct(chroma, tables[:, 1:].expand(-1, 2, -1, -1)).round().clamp(-128, 127)
     if halve_chroma:
-        chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
-    decoded = torch.cat([luma, chroma], 1)
+        chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False).round()
+    decoded = torch.cat([luma.round().clamp(0, 255), chroma], 1)
     rgb = torch.einsum("ij,njhw->nihw", torch.linalg.inv(matrix.cpu()).to(images.device), decoded)
     return rgb.round().clamp(0, 255)[..., :height, :width] / 127.5 - 1
 

@@ -180,11 +180,11 @@ class _Window:
                 self.watch(StepEvent(done, run.evaluations, t, area, self.part(x0_hat, area)))
             return x0_hat
 
-        x = y
+        x, times = y, [known.t_start * t for t in run.times]
         if run.start_noise:
-            alpha, gamma, sigma = (float(c) for c in engine.path.at(run.times[0]))
+            alpha, gamma, sigma = (float(c) for c in engine.path.at(times[0]))
             x = (alpha + gamma) * y + (run.start_noise * sigma) * noise(0)
-        return sample(run.sampler, estimate, engine.path, y, x, run.times, lambda i: noise(i + 1))
+        return sample(run.sampler, estimate, engine.path, y, x, times, lambda i: noise(i + 1))
 
     def call(self, x: Tensor, t: float, known: Condition, area: Box) -> Tensor:
         """x̂0 with the network's answer inside an area, tile by tile; the source elsewhere."""
@@ -197,7 +197,9 @@ class _Window:
         for group in _same_size(tiles, self.reach, engine.batch):
             boxes = [self.reach(tile).relative_to(self.grown) for tile in group]
             parts = _stack([known.crop(*box) for box in boxes])
-            answer = self.denoise(torch.cat([x[..., *box.slices()] for box in boxes]), t, parts)
+            # The source itself stays the source itself: its call is cheaper, and rounds in its way.
+            given = [x[..., *box.slices()] for box in boxes] if x is not known.source else []
+            answer = self.denoise(torch.cat(given) if given else parts.source, t, parts)
             for tile, result in zip(group, answer, strict=True):
                 rows, columns = tile.relative_to(self.reach(tile)).slices()
                 target_rows, target_columns = tile.relative_to(self.grown).slices()

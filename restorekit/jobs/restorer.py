@@ -55,7 +55,8 @@ class Restorer:
         self.options, self.settings = loaded.task.check_options(options), settings
         self.device = devices.choose(settings.device)
         self.model = store.load(find(settings.model, self.hooks))
-        if self.model.card.task != self.task.name:
+        # A task may declare another's model as its own; a person may not mix them up.
+        if self.model.card.task != self.task.name and settings.model != self.task.model:
             raise UsageError(
                 f"--model {settings.model} is for {self.model.card.task}, not for {self.task.name}"
             )
@@ -202,6 +203,9 @@ class Restorer:
         """The samplings whose weighted mean is the result: one look, or two between them."""
         card, fidelity = self.model.card, self.settings.fidelity
         weights = {"faithful": fidelity, "sharp": 1 - fidelity}
+        samplers = dict(SAMPLERS)
+        for added in self.hooks.restorekit_samplers():
+            samplers.update(added)
         runs = []
         for name, weight in weights.items():
             if weight > 0:
@@ -212,7 +216,11 @@ class Restorer:
                 start = look.start_noise if steps == 1 else 1.0
                 times = uniform_times(steps)
                 numbers = dict(look.numbers)
-                runs.append(Run(SAMPLERS[look.sampler], times, numbers, start, weight))
+                if look.sampler not in samplers:
+                    raise UsageError(
+                        f"model {card.name} wants the sampler {look.sampler!r}, which is not here"
+                    )
+                runs.append(Run(samplers[look.sampler], times, numbers, start, weight))
         return runs
 
 

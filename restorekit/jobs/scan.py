@@ -57,9 +57,12 @@ def scan(named: Iterable[Path], out: Path) -> Found:
             else:
                 others += 1
     if others:
-        notes.append(
-            f"{others} other files, which are no pictures by their names, were passed over"
+        files = (
+            "1 other file, no picture by its name, was"
+            if others == 1
+            else (f"{others} other files, no pictures by their names, were")
         )
+        notes.append(f"{files} passed over")
     if not sources:
         shown = ", ".join(str(path) for path in named)
         raise UsageError("; ".join([f"no pictures found in {shown}", *notes, *missed]))

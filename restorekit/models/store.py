@@ -104,6 +104,7 @@ def save(path: Path, card: Card, tensors: Mapping[str, Tensor]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(host, part, metadata={"card": card.to_json()})
+        part.chmod(0o644)  # safetensors makes files that nobody else can read
         part.replace(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} was not written: {error}") from error

@@ -125,7 +125,9 @@ class Trainer:
         """The condition that the task makes of degraded clean images, for their whole area."""
         height, width = clean.shape[-2:]
         degradation = options.pop("degradation", "clean")
-        checked = self.task.check_options({**options, "size": (width, height)})
+        if any(option.name == "size" for option in self.task.options):
+            options["size"] = (width, height)
+        checked = self.task.check_options(options)
         with torch.no_grad():
             given = {**checked, "degradation": degradation}
             inputs = self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed)

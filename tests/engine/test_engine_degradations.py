@@ -51,9 +51,9 @@ def test_jpeg_agrees_with_libjpeg(quality: int, subsampling: int) -> None:
     original = to_pixels(image)
     real = through_libjpeg(image, quality, subsampling)
     made = to_pixels(jpeg(image, torch.tensor([float(quality)]), halve_chroma=subsampling == 2))
-    assert psnr(made, original) == pytest.approx(psnr(real, original), abs=0.1)
-    # They differ by libjpeg's integers: far less than either differs from the original.
-    assert psnr(made, real) > psnr(real, original) + 8
+    assert psnr(made, original) == pytest.approx(psnr(real, original), abs=0.03)
+    # They differ by libjpeg's integer transforms: by a level, here and there.
+    assert psnr(made, real) > 44
 
 
 def test_jpeg_of_every_quality_in_one_batch_is_each_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -24,7 +25,12 @@ class Recorder:
         self.answer = answer
         self.calls: list[tuple[Tensor, Tensor | None, Tensor, Tensor]] = []
 
-    def __call__(self, x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(
+        self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor
+    ) -> Tensor:
+        if x is None:  # zeros, by UNet.forward
+            assert concat is not None
+            x = torch.zeros_like(concat)
         self.calls.append((x, concat, t, numbers))
         return (torch.zeros_like(x) + self.answer).to(x.dtype)
 
@@ -101,10 +107,10 @@ def test_f_has_unit_variance_in_and_out_and_nothing_left_to_skip(
 def test_the_source_s_own_shortcut_is_the_general_call() -> None:
     y, answer = images(2, 1, 3, 8, 8, dtype=torch.float32)
     path = PATHS["flow_from_source"]()
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype, concat in itertools.product((torch.float32, torch.bfloat16), (None, y)):
         short, general = (Preconditioned(Recorder(answer), path, SPREAD, dtype=dtype) for _ in "ab")
-        a = short(y, time(1.0), Condition(y))
-        b = general(y.clone(), time(1.0), Condition(y))
+        a = short(y, time(1.0), Condition(y, concat))
+        b = general(y.clone(), time(1.0), Condition(y, concat))
         torch.testing.assert_close(a, b, rtol=0, atol=1e-7)
         torch.testing.assert_close(a, y + SPREAD * answer.to(dtype).float(), rtol=0, atol=1e-6)
         assert not short.network.calls[0][0].any()  # nothing of x_t enters the network

@@ -128,6 +128,13 @@ def test_items_of_a_batch_see_their_own_time_and_numbers_only() -> None:
     assert float((network(x, concat, t + 0.1, numbers) - together).abs().max()) > 1e-4
 
 
+def test_no_image_stands_for_zeros() -> None:
+    network = awake(TINY)
+    x, concat, t, numbers = inputs(TINY, 2, 16)
+    expected = network(torch.zeros_like(x), concat, t, numbers)
+    torch.testing.assert_close(network(None, concat, t, numbers), expected, rtol=0, atol=1e-13)
+
+
 def test_gradients_are_right() -> None:
     config = UNetConfig(
         channels=1, concat=1, factor=1, widths=(2, 2), blocks=(1, 1), embedding=4,

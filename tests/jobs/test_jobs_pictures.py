@@ -192,6 +192,21 @@ def test_strength_zero_is_the_plain_resize(model: Path, look: str) -> None:
 
 
 @pytest.mark.user("E1")
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.3])
+def test_strength_zero_resizes_premultiplied_colour_and_alpha(model: Path, scale: float) -> None:
+    picture = noise(15, 20, 4).astype(np.float32) / 255
+    result = restorekit.upscale(picture, scale=scale, strength=0, model=str(model))
+    planes = np.dstack([picture[..., :3] * picture[..., 3:], picture[..., 3]])
+    tensor = torch.from_numpy(planes).permute(2, 0, 1)[None].contiguous()
+    plain = restorekit.resample(tensor, result.shape[:2])[0].permute(1, 2, 0).clamp(0, 1).numpy()
+    np.testing.assert_allclose(result[..., 3], plain[..., 3], atol=1e-6)
+    visible = np.maximum(plain[..., 3:], 0.05)
+    shown = (plain[..., :3] / visible).clip(0, 1)
+    clear = plain[..., 3] > 0.05
+    np.testing.assert_allclose(result[..., :3][clear], shown[clear], atol=1e-5)
+
+
+@pytest.mark.user("E1")
 @pytest.mark.parametrize("look", ["faithful", "sharp"])
 def test_change_grows_with_strength(model: Path, look: str) -> None:
     picture = noise().astype(np.float32) / 255 * 0.5 + 0.25

@@ -57,6 +57,11 @@ def restorekit_models() -> Mapping[str, Path]:
     return {"upscale": Path(__file__).parent / "weights" / "upscale.safetensors"}
 
 
+def rescaled(height: int, width: int, factor: float) -> tuple[int, int]:
+    """(height, width) times a factor: halves are rounded up, and at least 1."""
+    return max(1, math.floor(height * factor + 0.5)), max(1, math.floor(width * factor + 0.5))
+
+
 @rk.hookimpl
 def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     """Output size: round(scale × input), or the size asked for."""
@@ -65,7 +70,7 @@ def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any])
     if options["size"] is not None:
         size = (options["size"][1], options["size"][0])
     else:
-        size = tuple(max(1, math.floor(side * options["scale"] + 0.5)) for side in (height, width))
+        size = rescaled(height, width, options["scale"])
     ratio = math.sqrt(size[0] * size[1] / (height * width))
     # The network knows scales of 1 to 4; beyond them it restores as much as at the nearest one.
     known = min(max(ratio, 1.0), 4.0)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import restorekit as rk
+from restorekit_upscale import rescaled
 
 
 def degrade(clean: Tensor, options: Mapping[str, Any], seed: int) -> Tensor:
@@ -19,7 +20,7 @@ def degrade(clean: Tensor, options: Mapping[str, Any], seed: int) -> Tensor:
     that the condition tells of; "degradation": "clean", or "real" for what nobody tells of.
     """
     generator = torch.Generator(clean.device).manual_seed(seed)
-    size = tuple(max(1, math.floor(side / options["scale"] + 0.5)) for side in clean.shape[-2:])
+    size = rescaled(clean.shape[-2], clean.shape[-1], 1 / options["scale"])
     if options.get("degradation", "clean") == "real":
         low = _real(clean, size, generator)
     else:

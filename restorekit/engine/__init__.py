@@ -1,0 +1,1 @@
+"""The diffusion engine: paths, denoisers, samplers, tiles. Imports torch and nothing above itself."""
