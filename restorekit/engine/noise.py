@@ -21,7 +21,7 @@ def noise_at(
     box: Box, channels: int, *, seed: int, step: int = 0, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Standard normal noise (1, channels, box.height, box.width), float32, at the box's own place."""
-    values = torch.empty(1, channels, box.height, box.width, device=device)
+    values = torch.empty(1, channels, box.height, box.width, dtype=torch.float32, device=device)
     columns = _signed(torch.arange(box.left, box.right, device=device) * 0x9E3779B1)
     rows = max(1, _CACHED_ELEMENTS // max(1, box.width))
     for channel in range(channels):

@@ -128,6 +128,10 @@ def _open(path: Path):
             f"there is no model file {path}; `restorekit models list` names the models"
         )
     try:
+        path.open("rb").close()  # safetensors would call a file that may not be read missing
+    except OSError as error:
+        raise ModelError(f"model file {path} cannot be read: {error.strerror}") from error
+    try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise ModelError(

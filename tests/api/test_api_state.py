@@ -74,7 +74,6 @@ def test_no_global_state_is_listened_to(enlarge: Any) -> None:
 
 
 @pytest.mark.user("M1")
-@pytest.mark.xfail(reason="noise_at makes its values in torch's default type", strict=False)
 @pytest.mark.parametrize("first", [True, False])
 def test_the_default_type_of_torch_does_not_matter(enlarge: Any, first: bool) -> None:
     """Scientific programs set it to float64."""

@@ -140,6 +140,19 @@ def test_changed_tensors_are_refused(tmp_path: Path) -> None:
         store.load(path)
 
 
+def test_a_file_that_cannot_be_opened_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_model(tmp_path / "a.safetensors")
+
+    def refuse(self: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ModelError, match=r"a\.safetensors cannot be read: Permission denied"):
+        store.load(path)
+
+
 def test_the_hash_covers_names_types_and_shapes() -> None:
     values = torch.arange(6.0)
     hashes = {
