@@ -36,7 +36,7 @@ def _condition(answer: Any, arguments: Mapping[str, Any]) -> str:
     if not isinstance(answer.numbers, Mapping):
         return f"gives {_kind(answer.numbers)} as numbers, not numbers by name"
     images: dict[str, Any] = {"source": answer.source}
-    if answer.concat is not None:
+    if answer.concat is not None and answer.concat is not answer.source:
         images["concat"] = answer.concat
     if answer.known is not None:
         if not isinstance(answer.known, tuple) or len(answer.known) != 2:
