@@ -61,7 +61,10 @@ def figures(found: dict[str, Any]) -> str:
 
 def card_scores(found: dict[str, Any]) -> dict[str, Any]:
     """Means of both looks on every set, for the card."""
-    scores: dict[str, Any] = {"command": "python benchmarks/run.py --suite full", "date": found["date"]}
+    scores: dict[str, Any] = {
+        "command": "python benchmarks/run.py --suite full",
+        "date": found["date"],
+    }
     for name, record in found["quality"].items():
         scores[name] = {
             look: {

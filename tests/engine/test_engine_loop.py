@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -91,7 +92,8 @@ def test_tiles_do_not_show_with_everything_at_once(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("count", [2, 3])
 def test_threads_do_not_bring_tiles_out(count: int) -> None:
     """Each thread's share of a tensor ends anywhere when the threads are no power of two."""
-    rig = Rig(300, 217, WIDE, torch.float32)
+    config = replace(WIDE, widths=(32, 128))  # so that three threads do not share evenly
+    rig = Rig(300, 217, config, torch.float32)
     with threads(count):
         assert_tiles_do_not_show(rig, [METHODS["ddim"]], [(1, 2)])
 

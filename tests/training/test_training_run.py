@@ -310,7 +310,9 @@ def test_the_discriminator_learns_to_tell_real_from_made() -> None:
     first, last = (float(text.split()[1]) for text in (told[0], told[-1]))
     assert last < 0.5 * first
     with torch.no_grad():
-        pairs = zip(phase.discriminator(real, source), phase.discriminator(made, source), strict=True)
+        pairs = zip(
+            phase.discriminator(real, source), phase.discriminator(made, source), strict=True
+        )
         assert all(float(r.mean()) > float(m.mean()) for r, m in pairs)
 
 
