@@ -11,12 +11,24 @@ import pytest
 import torch
 import torch.nn.functional as F
 from engine_oracles import few
-from engine_rig import EVERYTHING, NUMBERS, SHIPPED, WIDE, Rig, awake, run, spoil, threads
+from engine_rig import (
+    EVERYTHING,
+    NATIVE,
+    NUMBERS,
+    SHIPPED,
+    WIDE,
+    Rig,
+    awake,
+    need,
+    run,
+    spoil,
+    threads,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from restorekit.engine.conditioning import Condition
+from restorekit.engine.conditioning import Condition, start_from
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.loop import Run, StepEvent
 from restorekit.engine.noise import noise_at
@@ -47,19 +59,21 @@ def assert_tiles_do_not_show(rig: Rig, runs: list[Run], cuts=CUTS, **options) ->
 
 @pytest.mark.parametrize("method", METHODS)
 def test_tiles_do_not_show_in_bfloat16(method: str) -> None:
+    need(torch.bfloat16)
     assert_tiles_do_not_show(Rig(300, 217), [METHODS[method]])
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_tiles_do_not_show_in_float32(method: str) -> None:
-    rig = Rig(300, 217, WIDE, torch.float32)
+    rig = Rig(300, 217, WIDE, torch.float32, radius=47)
     assert_tiles_do_not_show(rig, [METHODS[method]], CUTS[:2])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 700), (700, 5), (64, 128), (129, 65)])
 @pytest.mark.parametrize("method", ["faithful", "ancestral"])
 def test_tiles_do_not_show_at_any_size(method: str, size: tuple[int, int]) -> None:
-    assert_tiles_do_not_show(Rig(*size), [METHODS[method]])
+    # A batch of 1 and one of 2 are different algorithms to torch for small windows of float32.
+    assert_tiles_do_not_show(Rig(*size), [METHODS[method]], CUTS if NATIVE else [(1, 1)])
 
 
 @pytest.mark.parametrize("size", [(5, 700), (129, 65)])
@@ -77,7 +91,8 @@ def test_tiles_do_not_show_on_other_paths(path: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_tiles_do_not_show_with_everything_at_once(dtype: torch.dtype) -> None:
     """Known pixels, a correction, half strength, and three weighted runs of several steps."""
-    rig = Rig(300, 217, WIDE, dtype, with_known=True)
+    need(dtype)
+    rig = Rig(300, 217, WIDE, dtype, radius=47, with_known=True)
     runs = [
         run("ancestral", 2, weight=0.5),
         run("heun", 2, numbers={"look": 1.0}, weight=0.3),
@@ -93,7 +108,7 @@ def test_tiles_do_not_show_with_everything_at_once(dtype: torch.dtype) -> None:
 def test_threads_do_not_bring_tiles_out(count: int) -> None:
     """Each thread's share of a tensor ends anywhere when the threads are no power of two."""
     config = replace(WIDE, widths=(32, 128))  # so that three threads do not share evenly
-    rig = Rig(300, 217, config, torch.float32)
+    rig = Rig(300, 217, config, torch.float32, radius=47)
     with threads(count):
         assert_tiles_do_not_show(rig, [METHODS["ddim"]], [(1, 2)])
 
@@ -110,13 +125,14 @@ def test_too_small_a_radius_would_show() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("method", ["faithful", "ddim"])
 def test_tiles_do_not_show_with_the_shipped_network(method: str, dtype: torch.dtype) -> None:
-    rig = Rig(5, 700, SHIPPED, dtype)
+    need(dtype)
+    rig = Rig(5, 700, SHIPPED, dtype, radius=175)
     assert_tiles_do_not_show(rig, [METHODS[method]], [(1, 3), (64 * 512, 1)])
 
 
 @pytest.mark.slow
 def test_corners_of_the_shipped_network_s_tiles_do_not_show() -> None:
-    rig = Rig(300, 290, SHIPPED)
+    rig = Rig(300, 290, SHIPPED, radius=175)
     assert_tiles_do_not_show(rig, [METHODS["faithful"]], [(90_000, 2)])
 
 
@@ -247,6 +263,27 @@ def test_a_start_nearer_to_the_picture() -> None:
     torch.testing.assert_close(given[0], expected, rtol=0, atol=1e-6)
 
 
+def test_a_condition_s_own_start_scales_the_times() -> None:
+    """start_from: from its time on, the same steps as a run whose times are those."""
+    rig, seen = Rig(150, 90), list[float]()
+    plain = rig.condition
+
+    def nearer(box: Box) -> Condition:
+        return start_from(plain(box), 0.5)
+
+    whole = rig.restore(rig.engine(), [Run(SAMPLERS["ancestral"], [0.5, 0.25, 0.0])])
+    rig.condition = nearer  # type: ignore[method-assign]
+    assert torch.equal(whole, rig.restore(rig.engine(), [run("ancestral", 2)]))
+    assert torch.equal(whole, rig.restore(rig.engine(1, 2), [run("ancestral", 2)]))
+
+    def denoise(x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        seen.append(float(t))
+        return condition.source.clone()
+
+    rig.restore(rig.engine(denoise=denoise), [run("ddim", 4)])
+    assert seen == [0.5, 0.375, 0.25, 0.125]
+
+
 @few
 @given(
     st.tuples(st.integers(1, 900), st.integers(1, 500)),
@@ -257,7 +294,7 @@ def test_a_start_nearer_to_the_picture() -> None:
 def test_no_call_is_above_the_budget_and_all_is_covered(
     size: tuple[int, int], budget: int, batch: int, method: str
 ) -> None:
-    rig = Rig(*size)
+    rig = Rig(*size, radius=47)
     denoise, given = stub()
     corrected: list[Box] = []
 
@@ -367,14 +404,14 @@ def test_numbers_of_a_run_reach_the_network() -> None:
 
 
 def test_a_model_needs_no_concatenated_image() -> None:
-    config = UNetConfig(concat=0, widths=(16, 24), blocks=(1, 1), numbers=("look",))
+    config = UNetConfig(concat=0, widths=(24, 96), blocks=(1, 1), numbers=("look",))
     rig = Rig(150, 90, config)
     rig.concat = None  # type: ignore[assignment]
     assert_tiles_do_not_show(rig, [METHODS["ancestral"]])
 
 
 def test_bfloat16_s_silu_is_one_function_of_its_input() -> None:
-    """All 65,536 inputs, in a vector's body and alone: the last of a share are computed alone."""
+    """All 65,536, in a vector's body and alone, as the last of a share are: float32 alone differs."""
     every = torch.arange(-(2**15), 2**15).to(torch.int16).view(torch.bfloat16)
     together = F.silu(every)
     apart = torch.cat([F.silu(piece) for piece in every.split(1)])
