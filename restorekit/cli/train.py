@@ -90,7 +90,8 @@ def command(
     paths, held_back = photographs.hold_back(photographs.find(folders), 20)
     click.echo(f"{len(paths)} photographs to train on, {len(held_back)} held back", err=True)
     pictures = photographs.load(paths)
-    drawings = drawn.draw_pictures(64, 320, recipe.seed) if recipe.drawn_share else []
+    side = max(320, recipe.crop)
+    drawings = drawn.draw_pictures(64, side, recipe.seed) if recipe.drawn_share else []
     corpus = photographs.Corpus.of(
         pictures, recipe.crop, training.device, drawn=drawings, drawn_share=recipe.drawn_share
     )

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from restorekit.errors import UsageError
 
+GRID = 32
+"""Pixels between the corners of the crops that are weighed."""
+
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 
 
@@ -96,17 +99,27 @@ class Corpus:
         cumulative = weights.cumsum(0)
         return cls([i.to(device) for i in kept], torch.cat(places), cumulative / cumulative[-1])
 
-    def crops(self, count: int, size: int, generator: torch.Generator) -> Tensor:
-        """(count, 3, size, size) float32 in [−1, 1], turned and mirrored at random."""
+    def crops(
+        self, count: int, size: int, generator: torch.Generator, grey_share: float = 0.0
+    ) -> Tensor:
+        """(count, 3, size, size) float32 in [−1, 1], turned and mirrored at random.
+
+        grey_share: how many of them, on average, lose their colour.
+        """
         drawn = torch.rand(count, generator=generator, dtype=torch.float64)
         rows = torch.searchsorted(self.weights, drawn).clamp(max=len(self.places) - 1)
         turns = torch.randint(8, (count,), generator=generator).tolist()
-        shifts = torch.randint(-16, 17, (count, 2), generator=generator).tolist()
+        # A step of the grid or a little more, so that the last rows and columns are seen too.
+        shifts = torch.randint(-16, GRID, (count, 2), generator=generator).tolist()
         crops = [
             _turn(self._cut(self.places[row].tolist(), shift, size), turn)
             for row, shift, turn in zip(rows.tolist(), shifts, turns, strict=True)
         ]
-        return torch.stack(crops).float() / 127.5 - 1
+        images = torch.stack(crops).float() / 127.5 - 1
+        if grey_share:
+            grey = torch.rand(count, generator=generator) < grey_share
+            images = torch.where(grey[:, None, None, None].to(images.device), _grey(images), images)
+        return images
 
     def _cut(self, place: list[int], shift: list[int], size: int) -> Tensor:
         image = self.images[place[0]]
@@ -127,11 +140,17 @@ def _turn(crop: Tensor, turn: int) -> Tensor:
     return torch.rot90(crop, turn & 3, (-2, -1))
 
 
+def _grey(images: Tensor) -> Tensor:
+    """Images with Rec. 601's luma in every channel."""
+    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device)
+    return torch.einsum("c,nchw->nhw", weights, images)[:, None].expand_as(images)
+
+
 def _detail(image: Tensor, crop: int) -> tuple[Tensor, Tensor]:
-    """Corners (P, 2) on a grid of 32 pixels, and each crop's weight: the root of its mean gradient."""
+    """Corners (P, 2) on a grid of `GRID` pixels, and each crop's weight: the root of its mean gradient."""
     grey = image.float().mean(0, keepdim=True)[None]
     gradient = (grey[..., 1:, 1:] - grey[..., :-1, 1:]).abs()
     gradient += (grey[..., 1:, 1:] - grey[..., 1:, :-1]).abs()
-    pooled = F.avg_pool2d(gradient, crop - 1, 32)[0, 0]
-    rows, columns = torch.meshgrid(*(torch.arange(n) * 32 for n in pooled.shape), indexing="ij")
+    pooled = F.avg_pool2d(gradient, crop - 1, GRID)[0, 0]
+    rows, columns = torch.meshgrid(*(torch.arange(n) * GRID for n in pooled.shape), indexing="ij")
     return torch.stack([rows.flatten(), columns.flatten()], 1), (pooled.flatten() + 0.5).sqrt()

@@ -61,6 +61,7 @@ class Recipe:
     start_share: float = 0.5
     quiet_share: float = 0.5  # of the items at t = 1: those whose start has no noise
     drawn_share: float = 0.04
+    grey_share: float = 0.0  # of the crops, made grey: colour must not come from nowhere
     perceptual: Perceptual | None = None
 
     def __post_init__(self) -> None:

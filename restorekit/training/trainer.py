@@ -114,7 +114,7 @@ class Trainer:
     def batch(self, corpus: Corpus, draw: torch.Generator) -> tuple[Tensor, Condition]:
         """Clean crops, and their condition made by the task's own hooks."""
         recipe = self.recipe
-        clean = corpus.crops(recipe.batch, recipe.crop, draw).to(self.device)
+        clean = corpus.crops(recipe.batch, recipe.crop, draw, recipe.grey_share).to(self.device)
         weights = torch.tensor([d.weight for d in recipe.draws], dtype=torch.float64)
         chosen = recipe.draws[int(torch.multinomial(weights, 1, generator=draw))]
         options = {name: _value(value, draw) for name, value in chosen.options.items()}
