@@ -1,7 +1,9 @@
-"""Benchmarks: `python benchmarks/run.py [--suite smoke|full] [--baseline FILE] [--out FILE]`.
+"""Benchmarks: `python benchmarks/run.py [--suite NAME] [--baseline FILE] [--out FILE]`.
 
-smoke: bundled photographs and speed ratios, compared with a committed baseline; minutes. full: the
-test sets beside peers, and every speed and memory figure; needs a quiet machine.
+smoke: bundled photographs and speed ratios, minutes. full: quality and speed. quality: every task on
+its test sets, beside classical methods and peers. speed: seconds and memory, on a quiet machine. gpu:
+the same on a CUDA card. energy: joules a megapixel. Each leaves results.json and report.html in
+benchmarks/results/latest; with --baseline, a figure that fell is told and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -10,64 +12,133 @@ import argparse
 import datetime
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import energy
+import gpu
 import quality
+import regress
 import speed
 
-from restorekit.evaluation import Results, machine
+from restorekit.cli.scores import section, write_json, write_page
+from restorekit.evaluation import BASELINES, Results, machine
+from restorekit.models.store import read_card
+from restorekit.report import Section
 
-QUALITY_TOLERANCE = {"psnr-y": 0.02, "psnr": 0.02, "ssim-y": 0.001, "lpips": 0.002}
+LATEST = Path(__file__).resolve().parent / "results" / "latest"
 
 
-def smoke() -> dict[str, Any]:
+class Run:
+    """What a run has found so far: a record for JSON, and sections of its page."""
+
+    def __init__(self, suite: str, model: Path | None = None) -> None:
+        self.models = {read_card(model).task: str(model)} if model else {}
+        self.record: dict[str, Any] = {
+            "suite": suite,
+            "date": datetime.date.today().isoformat(),
+            "machine": machine(),
+            "quality": {},
+            "speed": {},
+        }
+        self.sections: list[Section] = []
+
+    def score(self, suites: Sequence[quality.Suite]) -> None:
+        """Run suites of quality, print their tables and keep them."""
+        for suite in suites:
+            results = suite.run(self.models.get(suite.task))
+            print(f"\x1b[K{suite.name}\n{results.table()}")
+            for note in results.not_run:
+                print(f"not run: {note}")
+            self.record["quality"][suite.name] = summary(results)
+            others = [name for name in results.values if name in BASELINES]
+            self.sections.append(section(suite.name, results, others))
+
+    def measure(self, part: str, found: dict[str, Any]) -> None:
+        """Print figures by name and keep them as a part of the record."""
+        print(json.dumps(found, indent=1))
+        self.record[part] = found
+        rows = [["", "", ""]]
+        for name, values in found.items():
+            pairs = values.items() if isinstance(values, dict) else [("", values)]
+            rows += [[name, key, _shown(value)] for key, value in pairs]
+        self.sections.insert(0, Section(part, rows))
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def smoke(run: Run) -> None:
     """What every machine can make: scores of small crops, and ratios that hold on any processor."""
-    return {
-        "quality": {
-            "bundled x4": summary(quality.bundled(4)),
-            "bundled x2": summary(quality.bundled(2)),
-        },
-        "speed": {
-            "engine_overhead": speed.engine_overhead(1024, 1024, tiled=False, runs=5),
+    run.score(quality.bundled())
+    run.measure(
+        "speed",
+        {
+            "engine_overhead": speed.engine_overhead(1024, 1024, runs=5),
             "start_up": speed.start_up(5),
         },
-    }
+    )
 
 
-def full() -> dict[str, Any]:
-    """Every figure that the documentation shows."""
-    scores: dict[str, Any] = {"bundled x4": summary(quality.bundled(4))}
+def all_quality(run: Run) -> None:
+    """Every score that the documentation shows."""
+    run.score(quality.bundled())
     data = quality.data_folder()
     if data is None:
-        print("not run: Set14 and Kodak24 (set RESTOREKIT_DATA to the folder that holds testsets/)")
+        print("not run: test sets (set RESTOREKIT_DATA to the folder that holds testsets/)")
     else:
-        for scale in (4, 3, 2):
-            scores[f"Set14 x{scale}"] = show(f"Set14 x{scale}", quality.set14(data, scale))
-        for scale in (4, 3, 2):
-            scores[f"Kodak24 x{scale}"] = show(f"Kodak24 x{scale}", quality.kodak24(data, scale))
-    return {"quality": scores, "speed": speeds()}
+        run.score(quality.full(data))
 
 
-def speeds() -> dict[str, Any]:
+def all_speed(run: Run) -> None:
     """Times, ratios and memory."""
-    found = {
-        "network": speed.network_share(),
-        "against_rrdbnet": speed.against_rrdbnet(),
-        "pieces": speed.pieces(),
-        "engine_overhead": speed.engine_overhead(1024, 1024, tiled=False, runs=9),
-        "engine_overhead_tiled_24mp": speed.engine_overhead(4096, 5888, tiled=True, runs=3),
-        "start_up": speed.start_up(),
-        "large_picture": speed.large_picture(),
-    }
-    print(json.dumps(found, indent=1))
-    return found
+    run.measure(
+        "speed",
+        {
+            "network": speed.network_share(),
+            "against_rrdbnet": speed.against_rrdbnet(),
+            "pieces": speed.pieces(),
+            "engine_overhead": speed.engine_overhead(1024, 1024, runs=9),
+            "engine_overhead_24mp": speed.engine_overhead(4096, 5888, runs=3),
+            "engine_overhead_24mp_small_calls": speed.engine_overhead(
+                4096, 5888, runs=3, budget=1 << 23
+            ),
+            "start_up": speed.start_up(),
+            "large_picture": speed.large_picture(),
+        },
+    )
 
 
-def show(name: str, results: Results) -> dict[str, Any]:
-    """Print a table, and give its summary."""
-    print(f"\x1b[K{name}\n{results.table()}")
-    return summary(results)
+def full(run: Run) -> None:
+    """Every figure that the documentation shows."""
+    all_quality(run)
+    all_speed(run)
+
+
+def on_gpu(run: Run) -> None:
+    """What a CUDA card does; a word where there is none."""
+    if not gpu.available():
+        print("not run: gpu: torch finds no CUDA card here")
+    else:
+        run.record["card"] = gpu.card()
+        run.measure("gpu", gpu.figures())
+
+
+def all_energy(run: Run) -> None:
+    """Joules a megapixel."""
+    run.measure("energy", energy.figures())
+
+
+SUITES: dict[str, Callable[[Run], None]] = {
+    "smoke": smoke,
+    "full": full,
+    "quality": all_quality,
+    "speed": all_speed,
+    "gpu": on_gpu,
+    "energy": all_energy,
+}
 
 
 def summary(results: Results) -> dict[str, Any]:
@@ -76,52 +147,32 @@ def summary(results: Results) -> dict[str, Any]:
     for method in record["methods"].values():
         for metric in results.metrics:
             del method[metric]["values"]
-    return {key: record[key] for key in ("cases", "protocols", "methods", "not_run")}
+    kept = ("task", "options", "cases", "data_sha256", "protocols", "methods", "not_run")
+    return {key: record[key] for key in kept}
 
 
-def compare(found: dict[str, Any], baseline: dict[str, Any]) -> list[str]:
-    """What fell below the baseline: quality beyond its tolerance, speed beyond its bar."""
-    fallen = []
-    for suite, record in baseline["quality"].items():
-        for method, scores in record["methods"].items():
-            now = found["quality"][suite]["methods"][method]
-            for metric, tolerance in QUALITY_TOLERANCE.items():
-                if metric in scores and metric in now:
-                    before, after = scores[metric]["mean"], now[metric]["mean"]
-                    if abs(before - after) > tolerance:
-                        fallen.append(f"{suite}, {method}, {metric}: {before} was, {after} is")
-    for name, bar in baseline.get("bars", {}).items():
-        piece, key = name.split(".")
-        value = found["speed"][piece][key]
-        if value > bar:
-            fallen.append(f"{name}: {value:.3f}, above its bar of {bar}")
-    return fallen
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a suite, print and write it, compare; 1 where something fell."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--suite", choices=["smoke", "full", "speed"], default="smoke")
-    parser.add_argument("--baseline", type=Path)
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    suites = {"smoke": smoke, "full": full, "speed": lambda: {"quality": {}, "speed": speeds()}}
-    found = {
-        "suite": arguments.suite,
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        **suites[arguments.suite](),
-    }
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    if arguments.baseline is None:
+    parser.add_argument("--suite", choices=list(SUITES), default="smoke")
+    parser.add_argument("--baseline", type=Path, help="results.json of a run to compare with")
+    parser.add_argument("--out", type=Path, help="write the figures here too, as JSON")
+    parser.add_argument("--model", type=Path, help="a weights file, in place of its task's own")
+    given = parser.parse_args(arguments)
+    run = Run(given.suite, given.model)
+    SUITES[given.suite](run)
+    for target in filter(None, (LATEST / "results.json", given.out)):
+        write_json(target, run.record)
+    (LATEST / ".gitignore").write_text("*\n", encoding="utf-8")
+    facts = {**run.record["machine"], "date": run.record["date"], "suite": given.suite}
+    write_page(LATEST / "report.html", "restorekit: benchmarks", run.sections, facts)
+    if given.baseline is None:
         return 0
-    fallen = compare(found, json.loads(arguments.baseline.read_text(encoding="utf-8")))
-    for line in fallen:
-        print(f"fell: {line}")
-    print(f"{'FAILED' if fallen else 'ok'}: compared with {arguments.baseline}")
-    return int(bool(fallen))
+    changed = regress.changes(run.record, json.loads(given.baseline.read_text(encoding="utf-8")))
+    if changed:
+        print(regress.table(changed))
+    print(f"{'FAILED' if changed else 'ok'}: compared with {given.baseline}")
+    return int(bool(changed))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,18 +90,23 @@ def bare_call(upscaler: Restorer, size: tuple[int, int], look: float = 0.0) -> C
     return call
 
 
-def engine_overhead(height: int, width: int, *, tiled: bool, runs: int) -> dict[str, float]:
+def engine_overhead(
+    height: int, width: int, *, runs: int, budget: int | None = None
+) -> dict[str, float]:
     """A restoration (condition, sampling, tiles, result in memory) over the bare network's calls.
 
-    The network is called on as many pixels as the output has, in calls of at most 4 megapixels,
-    without margins: what a perfect tiling would cost.
+    The network is called on as many pixels as the output has, in as many calls as the engine makes
+    tiles, without margins: what a perfect tiling would cost. budget: pixels of the largest call; by
+    default what the restorer takes on this machine.
     """
     upscaler = restorer()
     low = np.random.default_rng(0).random((height // 4, width // 4, 3), np.float32)
     picture = from_array((low * 255).astype(np.uint8))
     pixels = height * width
-    upscaler.budget = 1 << 22 if tiled else max(1 << 24, 2 * pixels)
-    calls = max(1, round(pixels / (1 << 22))) if tiled else 1
+    if budget:
+        upscaler.budget = budget
+    engine = replace(upscaler.engine, budget=upscaler.budget)
+    calls = len(engine.regions((height, width), upscaler.runs()))
     rows = round(height / calls / 64) * 64
     bare = bare_call(upscaler, (rows, width))
     share = rows * calls / height
@@ -113,7 +119,8 @@ def engine_overhead(height: int, width: int, *, tiled: bool, runs: int) -> dict[
         upscaler(picture)
 
     found = paired(whole, all_calls, runs)
-    return {k: (v * share if k in ("ratio", "least", "greatest") else v) for k, v in found.items()}
+    ratios = {k: found[k] * share for k in ("ratio", "least", "greatest")}
+    return {**found, **ratios, "calls": calls}
 
 
 def peak_rate(dtype: torch.dtype, runs: int = 9) -> float:

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from restorekit.engine.samplers import SAMPLERS, Sampler
     from restorekit.engine.tiles import Box
     from restorekit.hookspecs import hookimpl
-    from restorekit.task import SPEC_VERSION, Option, Plan, Task
+    from restorekit.task import SPEC_VERSION, Degradation, Option, Plan, Task
 
 _HOMES = {
     "Box": "engine.tiles",
     "Condition": "engine.conditioning",
+    "Degradation": "task",
     "Option": "task",
     "PATHS": "engine.path",
     "Path": "engine.path",
@@ -63,6 +64,7 @@ __all__ = [
     "SPEC_VERSION",
     "Box",
     "Condition",
+    "Degradation",
     "DeviceError",
     "ImageError",
     "ModelError",

@@ -81,7 +81,7 @@ def restorekit_degrade(
 ) -> Mapping[str, Tensor]:
     """The task's inputs made from clean images (N, C, H, W): training pairs, benchmark inputs.
 
-    options: as for prepare, and "degradation": the name of one of the task's ways to degrade.
+    options: as for prepare, and "degradation", the name of one of `Task.degradations`, with its options.
     Runs on clean's device; the same seed gives the same result.
     """
     ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,13 +112,23 @@ def _size(flag: str, value: Any) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
+class Degradation:
+    """One way to make a task's inputs from clean images, for training and evaluation."""
+
+    name: str
+    help: str = ""
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True)
 class Task:
     """A thing a user asks for; its command, help and Python call are generated from this record.
 
     name: the command, lower case. summary: one line. options: its own, beside those every task
     has. inputs: the images it takes by name; the first is the picture to restore. model: the
     default weights, a key of `restorekit_models`. looks: the looks that model offers, the default
-    one first. spec: the hook specification it was written for.
+    one first. degradations: what `restorekit_degrade` can do, the usual one first. spec: the hook
+    specification it was written for.
     """
 
     name: str
@@ -127,6 +137,7 @@ class Task:
     inputs: tuple[str, ...] = ("image",)
     model: str = ""
     looks: tuple[str, ...] = ("faithful",)
+    degradations: tuple[Degradation, ...] = (Degradation("default"),)
     spec: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
@@ -138,7 +149,15 @@ class Task:
             raise UsageError(f"task {self.name} takes no image; name at least one of inputs")
         if not self.looks or not set(self.looks) <= set(LOOKS):
             raise UsageError(f"task {self.name}: looks are {self.looks!r}, not of {LOOKS}")
+        if not self.degradations:
+            raise UsageError(f"task {self.name} has no degradations; leave them out for one")
         names = [option.name for option in self.options]
+        for degradation in self.degradations:
+            clash = {option.name for option in degradation.options} & {*names, "degradation"}
+            if clash:
+                raise UsageError(
+                    f"option name {min(clash)!r} of degradation {degradation.name} is taken already"
+                )
         for name in names:
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise UsageError(f"option name {name!r} of task {self.name} is no identifier")
@@ -149,15 +168,29 @@ class Task:
 
     def check_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Every option with its checked value or default; UsageError for unknown or wrong ones."""
-        known = {option.name: option for option in self.options}
-        unknown = sorted(set(given) - set(known))
-        if unknown:
+        return _checked(self.options, given, self.name)
+
+    def check_degradation(self, name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+        """ "degradation" and its own options, checked; the first one where no name is given."""
+        named = {degradation.name: degradation for degradation in self.degradations}
+        chosen = self.degradations[0].name if name is None else name
+        if chosen not in named:
             raise UsageError(
-                f"{self.name} has no option {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}"
+                f"{self.name} has no degradation {chosen!r}; it has {', '.join(named)}"
             )
-        return {
-            name: option.check(given.get(name, option.default)) for name, option in known.items()
-        }
+        place = f"degradation {chosen} of {self.name}"
+        return {"degradation": chosen, **_checked(named[chosen].options, given, place)}
+
+
+def _checked(options: Iterable[Option], given: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Every option with its checked value or default; UsageError for an unknown or a wrong one."""
+    known = {option.name: option for option in options}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise UsageError(
+            f"{place} has no option {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}"
+        )
+    return {name: option.check(given.get(name)) for name, option in known.items()}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ class Condition:
     source: y, (N, C, h, w) float32 in [−1, 1]; zeros where a path starts from pure noise.
     concat: (N, K, h, w) joined to the network's input, or None.
     numbers: the network's scalars by name (scale, noise level, …): floats, or (N,) in training.
-    known: (values (N, C, h, w), mask (N, 1, h, w) with 1 = known), or None.
+    known: (values (N, C, h, w), mask (N, 1, h, w) with 1 = known), both float32,
+        or None.
     t_start: the time at which sampling starts; 1 unless the source is already nearer to x0.
     """
 

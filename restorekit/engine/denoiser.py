@@ -15,6 +15,7 @@ from torch import Tensor
 
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.path import Path, broadcast
+from restorekit.errors import UsageError
 
 
 class Network(Protocol):
@@ -64,7 +65,7 @@ class Preconditioned:
         """The same where x_t is the source and α is 0: nothing to skip, and nothing enters but y."""
         source = condition.source
         nothing = None if condition.concat is not None else torch.zeros_like(source)
-        return torch.add(source, self.predict(nothing, t, condition), alpha=self.deviation)
+        return self.predict(nothing, t, condition).float().mul(self.deviation).add_(source)
 
     def predict(self, scaled: Tensor | None, t: Tensor, condition: Condition) -> Tensor:
         """F's output for its scaled input c_in r; None stands for zeros."""
@@ -93,7 +94,10 @@ class Preconditioned:
 
 
 def number_rows(condition: Condition, names: Sequence[str], like: Tensor) -> Tensor:
-    """The condition's numbers as rows (1 or N, len(names)) in float32; KeyError for a missing one."""
+    """The condition's numbers as rows (1 or N, len(names)) in float32; UsageError for a missing one."""
+    missing = sorted(set(names) - set(condition.numbers))
+    if missing:
+        raise UsageError(f"the condition lacks the number {missing[0]!r}, which the network takes")
     columns = [
         torch.as_tensor(condition.numbers[name], dtype=torch.float32, device=like.device).reshape(
             -1

@@ -134,7 +134,7 @@ class Engine:
             grown = region.grow(calls * self.margin, canvas)
             window = _Window(self, grown, region, picture, canvas, correct, watch)
             known = window.condition(condition)
-            results = [run.weight * window.sample(run, known, seed) for run in runs]
+            results = [weighted(window.sample(run, known, seed), run.weight) for run in runs]
             x0 = reduce(torch.add, results)  # one after another: the order decides the last bit
             if strength != 1.0:
                 x0 = torch.lerp(known.source, x0, strength)
@@ -142,6 +142,11 @@ class Engine:
             rows, columns = inside.relative_to(grown).slices()
             last = overwrite_known(x0, known)[..., rows, columns]
             yield inside, last.cpu()
+
+
+def weighted(image: Tensor, weight: float) -> Tensor:
+    """An image times a number; the image itself for 1."""
+    return image if weight == 1.0 else weight * image
 
 
 @dataclass(frozen=True)

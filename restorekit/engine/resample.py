@@ -10,6 +10,7 @@ import math
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -70,22 +71,21 @@ def resample(
     return _weigh_rows(wide.transpose(-1, -2).contiguous(), rows - above, row_weights)
 
 
-_CACHED_ELEMENTS = 1 << 18  # rows are worked on in groups that stay in the processor's cache
-
-
 def _weigh_rows(image: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     """Rows Σ_k weight[i, k] · image[index[i, k]], (N, C, len(index), W), summed in the order of k."""
-    index, weight = index.to(image.device), weight.to(image.device)[..., None]
-    count, channels, _, width = image.shape
+    index, weight = index.to(image.device), weight.to(image.device)
+    count, channels, height, width = image.shape
     total = image.new_empty(count, channels, len(index), width)
-    step = max(1, _CACHED_ELEMENTS // (count * channels * width))
-    for start in range(0, len(index), step):
-        rows = slice(start, start + step)
-        group = total[..., rows, :]
-        torch.mul(image.index_select(-2, index[rows, 0]), weight[rows, 0], out=group)
-        for tap in range(1, index.shape[1]):
-            group.addcmul_(image.index_select(-2, index[rows, tap]), weight[rows, tap])
+    # Whole vectors only: what is left over at the end of a row is rounded by other instructions.
+    planes = F.pad(image, (0, -width % _VECTOR)).reshape(-1, height, width + -width % _VECTOR)
+    for plane, target in zip(planes, total.reshape(-1, len(index), width), strict=True):
+        rows = F.embedding_bag(index, plane, mode="sum", per_sample_weights=weight)
+        target.copy_(rows[:, :width])
     return total
+
+
+_VECTOR = 64
+"""Columns: a multiple of what any processor computes at once."""
 
 
 def resampling_matrix(size_in: int, size_out: int, kernel: str = "bicubic") -> Tensor:

@@ -34,12 +34,17 @@ class UNetConfig:
     embedding: int = 128
     attention: tuple[int, ...] = ()  # levels with self-attention; looks at everything
     norm_groups: int = 0  # GroupNorm before each convolution; 0: none; looks at everything
+    bias: bool = (
+        True  # False: ReLU and nothing added, so that F(k x) = k F(x) for k > 0 (Mohan 2020)
+    )
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
         if self.norm_groups and any(w % self.norm_groups for w in self.widths):
             raise ValueError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
+        if not self.bias and (self.norm_groups or self.attention):
+            raise ValueError("a network without biases has neither GroupNorm nor attention")
 
     @property
     def stride(self) -> int:
@@ -86,20 +91,23 @@ class UNet(nn.Module):
         self.config = config
         cell = config.factor**2
         widths, blocks, last = config.widths, config.blocks, len(config.widths) - 1
+        bias = config.bias
         self.embed = Embedding(1 + len(config.numbers), config.embedding)
-        self.head = nn.Conv2d((config.channels + config.concat) * cell, widths[0], 3, padding=1)
+        inputs = (config.channels + config.concat) * cell
+        self.head = nn.Conv2d(inputs, widths[0], 3, padding=1, bias=bias)
         self.encoder = nn.ModuleList(_level(config, i, blocks[i]) for i in range(last))
         self.down = nn.ModuleList(
-            nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in range(last)
+            nn.Conv2d(widths[i], widths[i + 1], 2, stride=2, bias=bias) for i in range(last)
         )
         self.middle = _level(config, last, blocks[last])
         self.up = nn.ModuleList(
-            nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in reversed(range(last))
+            nn.Conv2d(widths[i + 1], 4 * widths[i], 1, bias=bias) for i in reversed(range(last))
         )
         self.decoder = nn.ModuleList(_level(config, i, blocks[i]) for i in reversed(range(last)))
-        self.tail = nn.Conv2d(widths[0], config.channels * cell, 3, padding=1)
+        self.tail = nn.Conv2d(widths[0], config.channels * cell, 3, padding=1, bias=bias)
         nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+        if self.tail.bias is not None:
+            nn.init.zeros_(self.tail.bias)
 
     def forward(
         self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor
@@ -123,14 +131,15 @@ class UNet(nn.Module):
         times = t[:, None].to(numbers.dtype).expand(rows, 1)
         code = self.embed(torch.cat([times, numbers.expand(rows, -1)], 1)).to(dtype)
         head = self._head_of_concat(grid) if x is None else self.head(grid)
-        hidden, skips = head, []
+        # What is skipped is overwritten later; without a block on the first level it is the head.
+        hidden, skips = head if self.config.blocks[0] else head.clone(), []
         for level, down in zip(self.encoder, self.down, strict=True):
             hidden = _run(level, hidden, code)
             skips.append(hidden)
             hidden = down(hidden)
         hidden = _run(self.middle, hidden, code)
         for level, up in zip(self.decoder, self.up, strict=True):
-            hidden = F.pixel_shuffle(up(hidden), 2).add_(skips.pop())
+            hidden = _add_doubled(skips.pop(), hidden, up)
             hidden = _run(level, hidden, code)
         return codec.decode(self.tail(hidden + head), factor)
 
@@ -140,10 +149,28 @@ class UNet(nn.Module):
         return F.conv2d(grid, weight, self.head.bias, padding=1)
 
 
+def _add_doubled(skip: Tensor, coarse: Tensor, up: nn.Module) -> Tensor:
+    """skip + pixel_shuffle(up(coarse), 2), in one pass over memory that is laid out channels_last.
+
+    `up` counts its channels as pixel_shuffle does, (C, 2, 2); here they are counted (2, 2, C), so that
+    the channels of a pixel stay side by side.
+    """
+    count, channels, height, width = skip.shape
+    inner = coarse.shape[1]
+    weight = up.weight.reshape(channels, 2, 2, inner).permute(1, 2, 0, 3)  # type: ignore[operator]
+    bias = None if up.bias is None else up.bias.reshape(channels, 4).T.reshape(-1)  # type: ignore[operator]
+    cells = F.conv2d(coarse, weight.reshape(4 * channels, inner, 1, 1), bias)  # type: ignore[arg-type]
+    cells = cells.permute(0, 2, 3, 1).reshape(count, height // 2, width // 2, 2, 2, channels)
+    pixels = skip.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, channels)
+    needed = pixels.requires_grad or cells.requires_grad
+    both = (pixels.add if needed else pixels.add_)(cells.transpose(2, 3))  # skip's own memory
+    return both.reshape(count, height, width, channels).permute(0, 3, 1, 2)
+
+
 def _level(config: UNetConfig, level: int, count: int) -> nn.ModuleList:
     width = config.widths[level]
     layers: list[nn.Module] = [
-        Block(width, config.embedding, config.norm_groups) for _ in range(count)
+        Block(width, config.embedding, config.norm_groups, config.bias) for _ in range(count)
     ]
     if level in config.attention:
         layers.append(Attention(width, config.norm_groups))
@@ -176,14 +203,17 @@ class Embedding(nn.Module):
 
 
 class Block(nn.Module):
-    """x + conv(silu(scale · conv(x) + shift)), 3×3 each; scale and shift from the embedding."""
+    """x + conv(silu(scale · conv(x) + shift)), 3×3 each; scale and shift from the embedding.
 
-    def __init__(self, width: int, embedding: int, norm_groups: int = 0) -> None:
+    Without biases: x + conv(relu(scale · conv(x))).
+    """
+
+    def __init__(self, width: int, embedding: int, norm_groups: int = 0, bias: bool = True) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(norm_groups, width) if norm_groups else nn.Identity()
-        self.inner = nn.Conv2d(width, width, 3, padding=1)
-        self.outer = nn.Conv2d(width, width, 3, padding=1)
-        self.modulate = nn.Linear(embedding, 2 * width)
+        self.inner = nn.Conv2d(width, width, 3, padding=1, bias=bias)
+        self.outer = nn.Conv2d(width, width, 3, padding=1, bias=bias)
+        self.modulate = nn.Linear(embedding, 2 * width if bias else width)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
         with torch.no_grad():
@@ -191,20 +221,21 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """(N, width, h, w) to the same; code: (N or 1, embedding)."""
-        scale, shift = self.modulate(code).chunk(2, 1)
+        scale, shift = self.modulate(code).tensor_split((x.shape[1],), 1)
+        gain, old = 1 + scale, self.inner.bias
         hidden = self.norm(x)
-        if (
-            code.shape[0] == 1
-        ):  # folding costs nothing; modulating costs a pass over the activations
-            gain = 1 + scale[0]
-            bias = self.inner.bias * gain + shift[0]
-            hidden = F.conv2d(
-                hidden, self.inner.weight * gain[:, None, None, None], bias, padding=1
-            )
+        if len(code) == 1:  # folding costs nothing; modulating costs a pass over the activations
+            weight = self.inner.weight * gain[0][:, None, None, None]
+            bias = None if old is None else old * gain[0] + shift[0]
+            hidden = F.conv2d(hidden, weight, bias, padding=1)
+        elif old is None:
+            hidden = self.inner(hidden) * gain[..., None, None]
         else:
-            hidden = self.inner(hidden)
-            hidden = torch.addcmul(shift[..., None, None], hidden, 1 + scale[..., None, None])
-        return self.outer(_silu_(hidden)).add_(x)
+            hidden = torch.addcmul(
+                shift[..., None, None], self.inner(hidden), gain[..., None, None]
+            )
+        bent = F.relu(hidden, inplace=not hidden.requires_grad) if old is None else _silu_(hidden)
+        return self.outer(bent).add_(x)
 
 
 def _silu_(x: Tensor) -> Tensor:

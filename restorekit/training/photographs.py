@@ -147,7 +147,7 @@ def _grey(images: Tensor) -> Tensor:
 
 
 def _detail(image: Tensor, crop: int) -> tuple[Tensor, Tensor]:
-    """Corners (P, 2) on a grid of `GRID` pixels, and each crop's weight: the root of its mean gradient."""
+    """Corners (P, 2), `GRID` pixels apart, and each crop's weight: the root of its mean gradient."""
     grey = image.float().mean(0, keepdim=True)[None]
     gradient = (grey[..., 1:, 1:] - grey[..., :-1, 1:]).abs()
     gradient += (grey[..., 1:, 1:] - grey[..., 1:, :-1]).abs()

@@ -124,12 +124,14 @@ class Trainer:
     def condition(self, clean: Tensor, options: dict[str, Any], seed: int) -> Condition:
         """The condition that the task makes of degraded clean images, for their whole area."""
         height, width = clean.shape[-2:]
-        degradation = options.pop("degradation", "clean")
-        if any(option.name == "size" for option in self.task.options):
+        names = {option.name for option in self.task.options}
+        if "size" in names:
             options["size"] = (width, height)
-        checked = self.task.check_options(options)
+        checked = self.task.check_options({k: v for k, v in options.items() if k in names})
+        rest = {k: v for k, v in options.items() if k not in names and k != "degradation"}
         with torch.no_grad():
-            given = {**checked, "degradation": degradation}
+            degradation = self.task.check_degradation(options.get("degradation"), rest)
+            given = checked | degradation
             inputs = self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed)
             plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
             return self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))

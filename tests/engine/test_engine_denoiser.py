@@ -13,6 +13,7 @@ from torch import Tensor
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import PREDICTIONS, Preconditioned, Predicting, number_rows, x0_from
 from restorekit.engine.path import PATHS, Path
+from restorekit.errors import UsageError
 
 SPREAD = 0.12
 TIMES = (0.05, 0.3, 0.7, 1.0)
@@ -111,7 +112,7 @@ def test_the_source_s_own_shortcut_is_the_general_call() -> None:
         short, general = (Preconditioned(Recorder(answer), path, SPREAD, dtype=dtype) for _ in "ab")
         a = short(y, time(1.0), Condition(y, concat))
         b = general(y.clone(), time(1.0), Condition(y, concat))
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-7)
+        torch.testing.assert_close(a, b, rtol=0, atol=2**-22)  # rounded twice, and once
         torch.testing.assert_close(a, y + SPREAD * answer.to(dtype).float(), rtol=0, atol=1e-6)
         assert not short.network.calls[0][0].any()  # nothing of x_t enters the network
         assert not general.network.calls[0][0].any()
@@ -171,7 +172,7 @@ def test_numbers_keep_the_order_of_their_names() -> None:
     rows = number_rows(condition, ("a", "b"), y)
     assert rows.tolist() == [[1.5, 3.0], [1.5, 4.0]]
     assert number_rows(condition, ("a",), y).tolist() == [[1.5]]
-    with pytest.raises(KeyError, match="look"):
+    with pytest.raises(UsageError, match="look"):
         number_rows(condition, ("look",), y)
 
 
@@ -200,7 +201,7 @@ def predicted(kind: str, path: Path, t: float, x0: Tensor, noise: Tensor) -> Ten
 def test_every_prediction_gives_x0_back(name: str, prediction: str) -> None:
     path = noisy_paths()[name]
     x0, y, noise = images(3, 2, 3, 4, 5)
-    for t in (0.07, 0.4, 0.9):
+    for t in (0.0705, 0.4005, 0.9005):  # between the steps of a discrete chain
         answer = predicted(prediction, path, t, x0, noise)
         x_t = path.marginal(x0, y, t, noise)
         u_t = x_t - float(path.at(t).gamma) * y

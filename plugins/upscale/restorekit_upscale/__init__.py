@@ -42,6 +42,10 @@ TASK = rk.Task(
     ),
     model="upscale",
     looks=("faithful", "sharp"),
+    degradations=(
+        rk.Degradation("clean", "Antialiased bicubic reduction."),
+        rk.Degradation("real", "Blur, reduction, sensor noise and JPEG, mild to hard."),
+    ),
 )
 
 

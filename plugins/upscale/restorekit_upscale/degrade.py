@@ -21,7 +21,7 @@ def degrade(clean: Tensor, options: Mapping[str, Any], seed: int) -> Tensor:
     """
     generator = torch.Generator(clean.device).manual_seed(seed)
     size = rescaled(clean.shape[-2], clean.shape[-1], 1 / options["scale"])
-    if options.get("degradation", "clean") == "real":
+    if options["degradation"] == "real":
         low = _real(clean, size, generator)
     else:
         low = rk.reduce(clean, size)
