@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from restorekit.engine.samplers import SAMPLERS, Sampler
     from restorekit.engine.tiles import Box
     from restorekit.hookspecs import hookimpl
-    from restorekit.task import SPEC_VERSION, Degradation, Option, Plan, Task
+    from restorekit.task import SPEC_VERSION, Degradation, Input, Option, Plan, Stage, Task
 
 _HOMES = {
     "Box": "engine.tiles",
     "Condition": "engine.conditioning",
     "Degradation": "task",
+    "Input": "task",
     "Option": "task",
     "PATHS": "engine.path",
     "Path": "engine.path",
@@ -43,6 +44,7 @@ _HOMES = {
     "SAMPLERS": "engine.samplers",
     "SPEC_VERSION": "task",
     "Sampler": "engine.samplers",
+    "Stage": "task",
     "StepEvent": "engine.loop",
     "Task": "task",
     "blur": "engine.degradations",
@@ -67,6 +69,7 @@ __all__ = [
     "Degradation",
     "DeviceError",
     "ImageError",
+    "Input",
     "ModelError",
     "Option",
     "Path",
@@ -74,6 +77,7 @@ __all__ = [
     "PluginError",
     "RestoreError",
     "Sampler",
+    "Stage",
     "StepEvent",
     "Task",
     "UsageError",

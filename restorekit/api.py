@@ -9,30 +9,58 @@ from pathlib import Path
 from typing import Any
 
 from restorekit import plugins
+from restorekit.errors import UsageError
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
 from restorekit.task import Option, Task
 
 
 @cache
 def task_function(name: str) -> Callable[..., Any]:
-    """`restorekit.<name>(image, **options)` for an installed task; PluginError otherwise."""
+    """`restorekit.<name>(image, …, **options)` for an installed task; PluginError otherwise.
+
+    A task's further images follow the picture, each an image or one of the words it knows.
+    """
     loaded = plugins.load(name)
     task = loaded.task
 
-    def call(image: Any, **options: Any) -> Any:
+    def call(image: Any, *others: Any, **options: Any) -> Any:
         from restorekit.images import from_array, to_like
 
-        own, common = split_options(task, options)
+        companions, words = _companions(task, others, options)
+        own, common = split_options(task, options | words)
         settings = Settings.of(task, common)
         checked = tuple(sorted(task.check_options(own).items()))
         restorer = _restorer(name, checked, settings, _stamp(settings.model))
-        return to_like(restorer(from_array(image)), image)
+        return to_like(restorer(from_array(image), companions=companions), image)
 
     call.__name__ = call.__qualname__ = name.replace("-", "_")
     call.__module__ = "restorekit"
     call.__doc__ = _documentation(task)
     call.__signature__ = _signature(task)  # type: ignore[attr-defined]
     return call
+
+
+def _companions(
+    task: Task, others: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """(the further images as Pictures, the words given instead), taken out of the options too."""
+    from restorekit.images import from_array
+
+    if len(others) > len(task.companions):
+        raise UsageError(f"{task.name} takes {1 + len(task.companions)} images at most")
+    pictures, words = {}, {}
+    for number, companion in enumerate(task.companions):
+        name = companion.name
+        if number < len(others) and name in options:
+            raise UsageError(f"{name} is given twice")
+        given = others[number] if number < len(others) else options.pop(name, None)
+        if companion.is_word(given):
+            words[name] = given
+        elif isinstance(given, str):
+            raise UsageError(f"{name} {given!r} is no image and no word that {task.name} knows")
+        elif given is not None:
+            pictures[name] = from_array(given)
+    return pictures, words
 
 
 @lru_cache(maxsize=4)
@@ -62,7 +90,7 @@ def _stamp(model: str) -> object:
 
 def split_options(task: Task, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the task's own options, the others)."""
-    names = {option.name for option in task.options}
+    names = {*(option.name for option in task.options), *task.inputs}
     own = {name: value for name, value in given.items() if name in names}
     return own, {name: value for name, value in given.items() if name not in names}
 
@@ -72,8 +100,12 @@ def _signature(task: Task) -> inspect.Signature:
         inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default)
         for option in (*task.options, *COMMON_OPTIONS)
     ]
-    image = inspect.Parameter(task.inputs[0], inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return inspect.Signature([image, *keyword_only])
+    image = inspect.Parameter("image", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    others = [
+        inspect.Parameter(c.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
+        for c in task.companions
+    ]
+    return inspect.Signature([image, *others, *keyword_only])
 
 
 def _documentation(task: Task) -> str:
@@ -89,6 +121,7 @@ def _documentation(task: Task) -> str:
             "(H, W, C)) or a torch tensor ((C, H, W) or (1, C, H, W)). The same kind comes back.",
             "Raises RestoreError, with one sentence, for anything that cannot be done.",
             "",
+            *(f"    {companion.name}: {companion.help}" for companion in task.companions),
             *(line(option) for option in (*task.options, *COMMON_OPTIONS)),
         ]
     )

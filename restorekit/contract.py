@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from restorekit.task import Plan
+from restorekit.task import Plan, Stage
 
 
 def wrong_answer(hook: str, answer: Any, arguments: Mapping[str, Any]) -> str:
@@ -16,7 +16,11 @@ def wrong_answer(hook: str, answer: Any, arguments: Mapping[str, Any]) -> str:
     return check(answer, arguments) if check else ""
 
 
-def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
+def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:
+    if isinstance(answer, Stage):
+        if "stage" in arguments["inputs"]:
+            return "asks for a stage again, having been given its result"
+        return "" if "image" in answer.inputs else "asks for a stage without inputs['image']"
     if not isinstance(answer, Plan):
         return f"returns {_kind(answer)}, not a restorekit.Plan"
     try:
@@ -25,6 +29,20 @@ def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
         return f"plans the size {answer.size!r}, not two whole numbers (height, width)"
     if min(height, width) < 1:
         return f"plans the size {answer.size!r}; both sides must be at least 1"
+    if answer.areas is not None:
+        return _areas(answer, arguments["inputs"]["image"].shape[-2:])
+    return ""
+
+
+def _areas(plan: Plan, picture: tuple[int, int]) -> str:
+    """What is wrong with the areas of a plan for a picture (height, width)."""
+    sides = zip(plan.place, picture, plan.size, strict=True)
+    if any(start < 0 or start + side > length for start, side, length in sides):
+        return f"places the picture at {plan.place!r}, which is not inside the size {plan.size!r}"
+    for top, left, height, width in plan.areas or ():
+        inside = top >= 0 and left >= 0 and height > 0 and width > 0
+        if not inside or top + height > plan.size[0] or left + width > plan.size[1]:
+            return f"plans the area {(top, left, height, width)}, which is not inside {plan.size!r}"
     return ""
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from restorekit.task import Plan, Task
+from restorekit.task import Plan, Stage, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,11 +40,13 @@ def restorekit_task() -> Task:
 
 
 @hookspec(firstresult=True)
-def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan | Stage:
     """What can only be known from the whole picture: output size, scale, noise level, exposure.
 
-    Called once a picture, before anything else. inputs: the task's images by name. options: every
-    option of the task, checked. Raises UsageError for a picture the task cannot take.
+    Called once a picture, before anything else. inputs: the task's images by name — the picture as
+    "image", "alpha" where the task is exact and the picture has one, the companions given. options:
+    every option of the task, checked. Answers with a Plan, or with the Stage to run before it, whose
+    result is then inputs["stage"]. Raises UsageError for a picture the task cannot take.
     """
     ...
 
@@ -64,7 +66,8 @@ def restorekit_correct(plan: Plan, box: Box, x0_hat: Tensor, t: float) -> Tensor
     """The estimate of x0 made to agree with what is measured; by default it is left as it is.
 
     Called at each step for each window, after the network. Known pixels of the condition are
-    overwritten after it, exactly.
+    overwritten after it, exactly. Promise: a pixel of the answer depends on that pixel alone (and on
+    plan), since windows are of any size.
     """
     ...
 

@@ -112,6 +112,24 @@ def _size(flag: str, value: Any) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
+class Input:
+    """An image that goes with the picture to restore: a flag that takes a file or a folder.
+
+    required: without it the task cannot run. words: a regular expression of values that are no path;
+    such a word reaches the task's hooks as options[name], and no image of that name is given.
+    """
+
+    name: str
+    help: str
+    required: bool = False
+    words: str = ""
+
+    def is_word(self, value: object) -> bool:
+        """Whether a value is one of the words rather than a path or an image."""
+        return isinstance(value, str) and bool(self.words) and bool(re.fullmatch(self.words, value))
+
+
+@dataclass(frozen=True)
 class Degradation:
     """One way to make a task's inputs from clean images, for training and evaluation."""
 
@@ -125,19 +143,22 @@ class Task:
     """A thing a user asks for; its command, help and Python call are generated from this record.
 
     name: the command, lower case. summary: one line. options: its own, beside those every task
-    has. inputs: the images it takes by name; the first is the picture to restore. model: the
+    has. companions: images it takes beside the picture, which is the input "image". model: the
     default weights, a key of `restorekit_models`. looks: the looks that model offers, the default
-    one first. degradations: what `restorekit_degrade` can do, the usual one first. spec: the hook
-    specification it was written for.
+    one first. degradations: what `restorekit_degrade` can do, the usual one first. exact: pixels
+    that the task does not change come through bit for bit, so results are written without loss
+    unless a person asks otherwise, and alpha is left alone. spec: the hook specification it was
+    written for.
     """
 
     name: str
     summary: str
     options: tuple[Option, ...] = ()
-    inputs: tuple[str, ...] = ("image",)
+    companions: tuple[Input, ...] = ()
     model: str = ""
     looks: tuple[str, ...] = ("faithful",)
     degradations: tuple[Degradation, ...] = (Degradation("default"),)
+    exact: bool = False
     spec: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
@@ -145,13 +166,11 @@ class Task:
             raise UsageError(f"task name {self.name!r}: use lower-case letters, digits and dashes")
         if not isinstance(self.spec, int):
             raise UsageError(f"task {self.name}: spec is {self.spec!r}, not a whole number")
-        if not self.inputs:
-            raise UsageError(f"task {self.name} takes no image; name at least one of inputs")
         if not self.looks or not set(self.looks) <= set(LOOKS):
             raise UsageError(f"task {self.name}: looks are {self.looks!r}, not of {LOOKS}")
         if not self.degradations:
             raise UsageError(f"task {self.name} has no degradations; leave them out for one")
-        names = [option.name for option in self.options]
+        names = [option.name for option in self.options] + list(self.inputs)
         for degradation in self.degradations:
             clash = {option.name for option in degradation.options} & {*names, "degradation"}
             if clash:
@@ -161,14 +180,28 @@ class Task:
         for name in names:
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise UsageError(f"option name {name!r} of task {self.name} is no identifier")
-            if name in RESERVED_OPTIONS or names.count(name) > 1 or name in self.inputs:
+            if name in RESERVED_OPTIONS or names.count(name) > 1:
                 raise UsageError(
                     f"option name {name!r} of task {self.name} is taken already; rename it"
                 )
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the images it takes; the first is the picture to restore."""
+        return ("image", *(companion.name for companion in self.companions))
+
     def check_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Every option with its checked value or default; UsageError for unknown or wrong ones."""
-        return _checked(self.options, given, self.name)
+        """Every option with its checked value or default; UsageError for unknown or wrong ones.
+
+        For each companion that takes words: the word, or None.
+        """
+        words = {c.name: given.get(c.name) for c in self.companions if c.words}
+        for companion in self.companions:
+            word = words.get(companion.name)
+            if word is not None and not companion.is_word(word):
+                raise UsageError(f"--{companion.name} {word!r} is none of its words")
+        own = {name: value for name, value in given.items() if name not in words}
+        return {**_checked(self.options, own, self.name), **words}
 
     def check_degradation(self, name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         """ "degradation" and its own options, checked; the first one where no name is given."""
@@ -198,9 +231,27 @@ class Plan:
     """What `restorekit_prepare` found out about one picture, having seen all of it.
 
     size: (height, width) of the output. note: facts for the report (a noise level found, …).
-    state: whatever the plugin's other hooks need; the engine only hands it back.
+    state: whatever the plugin's other hooks need; the engine only hands it back. areas: windows
+    (top, left, height, width) outside of which the output is the picture itself, sample for sample;
+    None: all of it is new. place: (top, left) of the picture in the output, where there are areas.
+    opaque: whether the result of an exact task has no transparency left.
     """
 
     size: tuple[int, int]
     note: Mapping[str, float | str] = field(default_factory=dict)
     state: Any = None
+    areas: tuple[tuple[int, int, int, int], ...] | None = None
+    place: tuple[int, int] = (0, 0)
+    opaque: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What `restorekit_prepare` answers where a smaller picture must be restored first (a cascade).
+
+    The task restores `inputs` with `options`; prepare is then called again with what it was given
+    before and the result, (1, 3, H, W), as inputs["stage"].
+    """
+
+    inputs: Mapping[str, Any]
+    options: Mapping[str, Any]

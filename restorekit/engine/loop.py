@@ -8,7 +8,7 @@ back. Each call works in tiles on the same grid. So results do not depend on til
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -20,7 +20,7 @@ from restorekit.engine.denoiser import Denoise
 from restorekit.engine.noise import noise_at
 from restorekit.engine.path import Path
 from restorekit.engine.samplers import Estimate, Noise, Sampler
-from restorekit.engine.tiles import Box, best_tile, cut, round_up
+from restorekit.engine.tiles import Box, best_tile, cut, round_up, separate
 from restorekit.errors import DeviceError
 
 
@@ -98,15 +98,24 @@ class Engine:
         """The radius, rounded up to whole multiples."""
         return round_up(self.radius, self.multiple)
 
-    def regions(self, size: tuple[int, int], runs: Sequence[Run]) -> list[Box]:
-        """The windows of a picture (height, width) that are sampled one after another."""
+    def regions(
+        self, size: tuple[int, int], runs: Sequence[Run], areas: Iterable[Box] | None = None
+    ) -> list[Box]:
+        """The windows of a picture (height, width) that are sampled one after another.
+
+        areas: what they must cover; by default all of it.
+        """
         canvas = self.canvas(size)
+        chosen = [canvas] if areas is None else separate(areas, self.multiple, canvas)
+        return [region for area in chosen for region in self._parts(area, canvas, runs)]
+
+    def _parts(self, area: Box, canvas: Box, runs: Sequence[Run]) -> Iterator[Box]:
         if max(run.evaluations for run in runs) == 1:
-            tile = best_tile(canvas, self.margin, self.multiple, self.budget)
+            tile = best_tile(area, self.margin, self.multiple, self.budget, canvas)
         else:
-            rows = 2 * self.budget // canvas.width // self.multiple * self.multiple
-            tile = (max(rows, 4 * self.margin), canvas.width)  # less would mostly be margin
-        return list(cut(canvas, *tile))
+            rows = 2 * self.budget // area.width // self.multiple * self.multiple
+            tile = (max(rows, 4 * self.margin), area.width)  # less would mostly be margin
+        return cut(area, *tile)
 
     def canvas(self, size: tuple[int, int]) -> Box:
         """The padded picture."""
@@ -118,19 +127,22 @@ class Engine:
         runs: Sequence[Run],
         condition: Callable[[Box], Condition],
         *,
+        areas: Iterable[Box] | None = None,
         correct: Callable[[Box, Tensor, float], Tensor] | None = None,
         strength: float = 1.0,
         seed: int = 0,
         watch: Callable[[StepEvent], None] | None = None,
     ) -> Iterator[tuple[Box, Tensor]]:
-        """Windows of the restored picture, each once, covering (height, width): (box, x0 on CPU).
+        """Windows of the restored picture, each once: (box, x0 on CPU).
 
-        condition, correct: of a window inside the picture. strength: the share that is kept of what
-        was changed, x0 = y + strength (x̂0 − y). Raises DeviceError where results are not finite.
+        They cover (height, width), or the areas and a little around them. condition, correct: of a
+        window inside the picture; what `correct` does must be pointwise, since it sees windows of any
+        size. strength: the share that is kept of what was changed, x0 = y + strength (x̂0 − y). Raises
+        DeviceError where results are not finite.
         """
         picture, canvas = Box(0, 0, *size), self.canvas(size)
         calls = max(run.evaluations for run in runs)
-        for region in self.regions(size, runs):
+        for region in self.regions(size, runs, areas):
             grown = region.grow(calls * self.margin, canvas)
             window = _Window(self, grown, region, picture, canvas, correct, watch)
             known = window.condition(condition)
@@ -199,7 +211,8 @@ class _Window:
         if len(tiles) == 1 and tiles[0].grow(engine.margin, self.canvas) == self.grown:
             return self.finish(self.denoise(x, t, known), t, known, self.grown)
         whole = known.source.clone()
-        for group in _same_size(tiles, self.reach, engine.batch):
+        unknown = [tile for tile in tiles if not self.knows(known, tile)]
+        for group in _same_size(unknown, self.reach, engine.batch):
             boxes = [self.reach(tile).relative_to(self.grown) for tile in group]
             parts = _stack([known.crop(*box) for box in boxes])
             # The source itself stays the source itself: its call is cheaper, and rounds in its way.
@@ -210,6 +223,13 @@ class _Window:
                 target_rows, target_columns = tile.relative_to(self.grown).slices()
                 whole[..., target_rows, target_columns] = result[None, :, rows, columns]
         return self.finish(whole, t, known, area)
+
+    def knows(self, known: Condition, tile: Box) -> bool:
+        """Whether every pixel of a tile is known, so that no network is asked."""
+        if known.known is None:
+            return False
+        rows, columns = tile.relative_to(self.grown).slices()
+        return bool((known.known[1][..., rows, columns] > 0.5).all())
 
     def reach(self, tile: Box) -> Box:
         """What a tile's call sees."""
@@ -234,6 +254,7 @@ class _Window:
         if self.correct and inside.pixels > 0:
             part = self.correct(inside, self.part(x0_hat, inside), t)
             rows, columns = inside.relative_to(self.grown).slices()
+            x0_hat = x0_hat.clone()  # the denoiser may keep its own
             x0_hat[..., rows, columns] = part
         return overwrite_known(x0_hat, known)
 

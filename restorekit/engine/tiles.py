@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -42,6 +42,10 @@ class Box(NamedTuple):
         """The part of the box inside another."""
         return self.grow(0, inside)
 
+    def overlaps(self, other: Box) -> bool:
+        """Whether they share a pixel."""
+        return self.clip(other).height > 0 and self.clip(other).width > 0
+
     def relative_to(self, other: Box) -> Box:
         """The same window, counted from another's corner."""
         return Box(self.top - other.top, self.left - other.left, self.height, self.width)
@@ -59,6 +63,32 @@ def from_edges(top: int, left: int, bottom: int, right: int) -> Box:
 def round_up(value: int, multiple: int) -> int:
     """The least multiple that is not below value."""
     return -(-value // multiple) * multiple
+
+
+def separate(areas: Iterable[Box], multiple: int, canvas: Box) -> list[Box]:
+    """Boxes on multiples of which no two overlap and which hold the areas, cut off at the canvas."""
+    found: list[Box] = []
+    for area in areas:
+        box = from_edges(
+            area.top // multiple * multiple,
+            area.left // multiple * multiple,
+            round_up(area.bottom, multiple),
+            round_up(area.right, multiple),
+        ).clip(canvas)
+        while overlapping := [other for other in found if box.overlaps(other)]:
+            found = [other for other in found if other not in overlapping]
+            box = _around([box, *overlapping])
+        found.append(box)
+    return sorted(found)
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    return from_edges(
+        min(box.top for box in boxes),
+        min(box.left for box in boxes),
+        max(box.bottom for box in boxes),
+        max(box.right for box in boxes),
+    )
 
 
 def cut(area: Box, height: int, width: int) -> Iterator[Box]:

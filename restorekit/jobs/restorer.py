@@ -20,7 +20,7 @@ from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import uniform_times
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
-from restorekit.images import Picture, premultiply, unpremultiply
+from restorekit.images import Picture, premultiply, quantise, unpremultiply
 from restorekit.jobs.settings import Settings
 from restorekit.models import store
 from restorekit.models.find import find
@@ -94,16 +94,26 @@ class Restorer:
         )
 
     @torch.no_grad()
-    def __call__(self, picture: Picture, tell: Tell = _silent, fits: Fits = _any_size) -> Picture:
+    def __call__(
+        self,
+        picture: Picture,
+        tell: Tell = _silent,
+        fits: Fits = _any_size,
+        companions: Mapping[str, Picture] | None = None,
+    ) -> Picture:
         """The restored picture, of the same mode, depth and metadata.
 
-        Memory beside the result and the input is bounded by the budget; when it runs out, tiles are
-        halved and the picture is begun again. Raises RestoreError.
+        companions: the task's further images by name. Memory beside the result and the input is
+        bounded by the budget; when it runs out, tiles are halved and the picture is begun again.
+        Raises RestoreError.
         """
+        others = self._others(companions or {})
         while True:
             try:
                 with devices.as_written(self.device):
-                    return self._restored(picture, tell, fits)
+                    if self.task.exact:
+                        return self._restored_exactly(picture, others, tell, fits)
+                    return self._restored(picture, others, tell, fits)
             except (RuntimeError, MemoryError) as error:
                 if not devices.is_out_of_memory(error):
                     raise
@@ -117,48 +127,108 @@ class Restorer:
                     ) from error
                 self.budget = max(self.budget // 2, smallest)
 
-    def _restored(self, picture: Picture, tell: Tell, fits: Fits) -> Picture:
+    def _others(self, companions: Mapping[str, Picture]) -> dict[str, Tensor]:
+        """The further images as tensors; UsageError where one is missing or not the task's."""
+        known = {companion.name: companion for companion in self.task.companions}
+        if strange := sorted(set(companions) - set(known)):
+            raise UsageError(f"{self.task.name} takes no image {strange[0]!r}")
+        for name, companion in known.items():
+            given = name in companions or self.options.get(name) is not None
+            if companion.required and not given:
+                raise UsageError(f"{self.task.name} needs --{name}: {companion.help}")
+        return {name: to_tensor(image.color) for name, image in companions.items()}
+
+    def _restored(
+        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, fits: Fits
+    ) -> Picture:
         color, alpha, depth = picture.color, picture.alpha, picture.depth
         even = alpha is None or alpha.min() == alpha.max()
         if alpha is not None and not even:
             color, depth = premultiply(color, alpha), 32
-        # Channels that are equal stay equal: grey that a camera or a scanner saved as RGB gets no tint.
-        grey = all(np.array_equal(color[..., 0], color[..., c]) for c in range(color.shape[2]))
-        plan = self._plan(color)
+        plan = self._plan({"image": to_tensor(color), **others}, self.options)
         fits(plan.size[1], plan.size[0])
         check_room(plan.size, color.shape[2] * depth // 8 * (1 if even else 3))
-        result = self._planes(plan, grey, depth, tell)
-        if result.shape[2] < color.shape[2]:
-            result = np.repeat(result, color.shape[2], axis=2)
+        result = self._planes(plan, color, depth, tell)
         if alpha is None:
             return replace(picture, color=result)
         if even:  # an opaque picture stays opaque, and its colours are those it has without alpha
             return replace(
                 picture, color=result, alpha=np.full(plan.size, alpha.flat[0], alpha.dtype)
             )
-        restored = self._planes(self._plan(alpha[..., None]), True, 32, _silent)[..., 0]
+        shape = self._plan({"image": to_tensor(alpha[..., None]), **others}, self.options)
+        restored = self._planes(shape, alpha[..., None], 32, _silent)[..., 0]
         result = unpremultiply(result, restored)
         keep_even_parts(restored, alpha)
         result[restored == 0] = 0  # nothing shows there: no need to keep noise in the file
         return replace(picture, color=result, alpha=restored)
 
-    def _plan(self, planes: np.ndarray) -> Plan:
-        inputs = {self.task.inputs[0]: to_tensor(planes)}
-        return self.hooks.restorekit_prepare(inputs=inputs, options=self.options)
+    def _restored_exactly(
+        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, fits: Fits
+    ) -> Picture:
+        """By a task that leaves what it does not change as it is: colours and alpha, bit for bit."""
+        color, alpha = picture.color, picture.alpha
+        inputs = {"image": to_tensor(color), **others}
+        if alpha is not None:
+            inputs["alpha"] = to_tensor(alpha[..., None])
+        plan = self._plan(inputs, self.options)
+        fits(plan.size[1], plan.size[0])
+        check_room(plan.size, color.shape[2] * picture.depth // 8)
+        result = self._planes(plan, color, picture.depth, tell)
+        if alpha is None:
+            return replace(picture, color=result)
+        opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
+        shape = np.full(plan.size, opaque, alpha.dtype)
+        if not plan.opaque:
+            laid(shape, alpha, plan.place)
+        return replace(picture, color=result, alpha=shape)
 
-    def _planes(self, plan: Plan, grey: bool, depth: int, tell: Tell) -> np.ndarray:
-        """(H, W, 1 or 3) of the planned size: integers of a depth, or float32 in [0, 1] for 32."""
+    def _plan(self, inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        """The task's plan, after the stages it asks for."""
+        answer = self.hooks.restorekit_prepare(inputs=inputs, options=options)
+        if isinstance(answer, Plan):
+            return answer
+        before = self._plan(answer.inputs, answer.options)
+        image = torch.empty(1, 3, *before.size)
+        image.copy_(_beneath(answer.inputs["image"], before))
+        for box, x0 in self._windows(before):
+            rows, columns = box.slices()
+            image[..., rows, columns] = self.hooks.restorekit_finish(plan=before, box=box, x0=x0)
+        plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": image}, options=options)
+        assert isinstance(plan, Plan)  # the contract is checked at every call
+        return plan
+
+    def _planes(self, plan: Plan, source: np.ndarray, depth: int, tell: Tell) -> np.ndarray:
+        """(H, W, C) of the planned size, C as the source's: integers of a depth, or float32 for 32."""
+        # Channels that are equal stay equal: grey that a camera or a scanner saved as RGB gets no tint.
+        grey = all(np.array_equal(source[..., 0], source[..., c]) for c in range(source.shape[2]))
         dtype = {8: np.uint8, 16: np.uint16, 32: np.float32}[depth]
-        result = np.empty((*plan.size, 1 if grey else 3), dtype)
-        done = 0
-        for box, x0 in self._windows(plan):
+        result = np.empty((*plan.size, source.shape[2]), dtype)
+        if plan.areas is not None:
+            result[:] = 0
+            laid(result, source if depth == 32 else quantise(source, depth), plan.place)
+        windows = self._windows(plan)
+        whole = Box(0, 0, *plan.size)
+        done, total = 0, sum(region.clip(whole).pixels for region in self._regions(plan))
+        for box, x0 in windows:
             finished = self.hooks.restorekit_finish(plan=plan, box=box, x0=x0)
             values = finished.mean(1, keepdim=True) if grey else finished
             rows, columns = box.slices()
-            result[rows, columns] = to_samples(values, depth)
+            part = result[rows, columns]
+            samples = to_samples(values, depth)
+            if plan.areas is None:
+                part[:] = samples
+            else:  # what has not changed keeps the samples it had, whatever a float's last bit says
+                before = to_samples(to_tensor(part)[:, : samples.shape[2]], depth)
+                np.copyto(part, samples, where=samples != before)
             done += box.pixels
-            tell(done, plan.size[0] * plan.size[1])
+            tell(done, total)
         return result
+
+    def _regions(self, plan: Plan) -> list[Box]:
+        return self._tiled().regions(plan.size, self.runs(), _boxes(plan))
+
+    def _tiled(self) -> Engine:
+        return replace(self.engine, budget=self.budget)
 
     def _windows(self, plan: Plan):
         def condition(box: Box) -> Condition:
@@ -171,10 +241,11 @@ class Restorer:
 
         corrects = len(self.hooks.restorekit_correct.get_hookimpls()) > 1
         observed = bool(self.hooks.restorekit_step.get_hookimpls())
-        return replace(self.engine, budget=self.budget).restore(
+        return self._tiled().restore(
             plan.size,
             self.runs(),
             condition,
+            areas=_boxes(plan),
             correct=correct if corrects else None,
             strength=self.settings.strength,
             seed=self.settings.seed,
@@ -223,6 +294,25 @@ class Restorer:
                     )
                 runs.append(Run(samplers[look.sampler], times, numbers, start, weight))
         return runs
+
+
+def _boxes(plan: Plan) -> list[Box] | None:
+    return None if plan.areas is None else [Box(*area) for area in plan.areas]
+
+
+def _beneath(image: Tensor, plan: Plan) -> Tensor:
+    """What a stage's result is where nothing is restored: its picture, where there are areas."""
+    if plan.areas is None:
+        return torch.zeros(())
+    beneath = torch.zeros(1, image.shape[1], *plan.size)
+    top, left = plan.place
+    beneath[..., top : top + image.shape[-2], left : left + image.shape[-1]] = image
+    return beneath
+
+
+def laid(canvas: np.ndarray, image: np.ndarray, place: tuple[int, int]) -> None:
+    """Put an image (h, w, …) into a larger one at (top, left), in place."""
+    canvas[place[0] : place[0] + image.shape[0], place[1] : place[1] + image.shape[1]] = image
 
 
 def check_room(size: tuple[int, int], pixel_bytes: int) -> None:

@@ -15,9 +15,10 @@ SCALE = 3  # drawn larger and reduced, so that edges are as soft as a photograph
 
 
 def draw_pictures(count: int, size: int, seed: int) -> list[Tensor]:
-    """`count` pictures (3, size, size) uint8: every other one text, the others lines and shapes."""
+    """`count` pictures (3, size, size) uint8 in turn: text, lines and shapes, text, fine patterns."""
     pencil = random.Random(seed)
-    return [(_text if i % 2 else _shapes)(size, pencil) for i in range(count)]
+    kinds = (_text, _shapes, _text, _patterns)
+    return [kinds[i % 4](size, pencil) for i in range(count)]
 
 
 def _colour(pencil: random.Random) -> tuple[int, int, int]:
@@ -71,6 +72,22 @@ def _shapes(size: int, pencil: random.Random) -> Tensor:
         else:
             _hatch(sheet, (x, y), reach, width, pencil)
     return _finish(image, size)
+
+
+def _patterns(size: int, pencil: random.Random) -> Tensor:
+    """Checks and stripes of a few pixels, which a reduction turns into patterns of one pixel."""
+    image, _ = _paper(size, pencil)
+    pixels = np.array(image.resize((size, size)))
+    rows, columns = np.mgrid[0:size, 0:size]
+    for _ in range(pencil.randrange(4, 12)):
+        height, width = (pencil.randrange(size // 8, size // 2) for _ in range(2))
+        top, left = pencil.randrange(size - height), pencil.randrange(size - width)
+        pitch = pencil.choice([2, 3, 4, 4, 6, 8, 8])
+        down, across = pencil.choice([(1, 1), (1, 1), (1, 0), (0, 1)])
+        lit = (down * (rows // pitch) + across * (columns // pitch)) % 2 == 1
+        window = np.s_[top : top + height, left : left + width]
+        pixels[window] = np.where(lit[window][..., None], _colour(pencil), _colour(pencil))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def _hatch(
