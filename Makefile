@@ -37,7 +37,7 @@ pages: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/figures.py
 
-## The small benchmark; make bench ARGS="--suite full" runs another.
+## The small benchmark; writes benchmarks/results/latest/report.html. ARGS="--suite full" runs another.
 bench: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/run.py $(or $(ARGS),--suite smoke)
 

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from restorekit import plugins
 from restorekit.models.find import find
+from restorekit.task import LOOKS
 from restorekit.training.export import annotate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +26,9 @@ def table(name: str, record: dict[str, Any]) -> list[str]:
     head = f"| {name} | " + " | ".join(METRICS[m] for m in metrics) + " |"
     rows = [head, "|---" * (len(metrics) + 1) + "|"]
     for method, scores in record["methods"].items():
-        label = f"**restorekit, {method}**" if method in ("faithful", "sharp") else method
+        if "fidelity" in method or "steps" in method:  # these are for the plot
+            continue
+        label = f"**restorekit, {method}**" if method in LOOKS else method
         rows.append(f"| {label} | " + " | ".join(_cell(m, scores[m]) for m in metrics) + " |")
     return rows
 
@@ -59,21 +63,23 @@ def figures(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def card_scores(found: dict[str, Any]) -> dict[str, Any]:
-    """Means of both looks on every set, for the card."""
+def card_scores(found: dict[str, Any], task: str) -> dict[str, Any]:
+    """Means of a task's looks on every set, for its card."""
     scores: dict[str, Any] = {
         "command": "python benchmarks/run.py --suite full",
         "date": found["date"],
     }
     for name, record in found["quality"].items():
-        scores[name] = {
-            look: {
-                metric: value["mean"]
-                for metric, value in record["methods"][look].items()
-                if isinstance(value, dict)
+        if record["task"] == task:
+            scores[name] = {
+                look: {
+                    metric: value["mean"]
+                    for metric, value in record["methods"][look].items()
+                    if isinstance(value, dict)
+                }
+                for look in LOOKS
+                if look in record["methods"]
             }
-            for look in ("faithful", "sharp")
-        }
     return scores
 
 
@@ -85,7 +91,9 @@ def main() -> None:
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     readme.write_text(f"{before}{BEGIN}\n{figures(found)}\n{END}{after}", encoding="utf-8")
-    annotate(find("upscale"), card_scores(found))
+    for task in dict.fromkeys(record["task"] for record in found["quality"].values()):
+        loaded = plugins.load(task)
+        annotate(find(loaded.task.model, loaded.hooks), card_scores(found, task))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import quality
 from PIL import Image, ImageDraw
 
 from restorekit import evaluation, plugins
-from restorekit.evaluation import Method
-from restorekit.images import from_array, read
+from restorekit.cli.evaluate import restoring
+from restorekit.evaluation import BASELINES, Case, Method
+from restorekit.images import read
 
 SIDE = 128
 # (picture, top, left) of the truth: faces, foliage, text, fur, bricks, sky.
@@ -82,12 +83,21 @@ def restored(
     """Each method's result on the reduced truth, or on Set14's own reduced picture."""
     if name == "Set14":
         low = read(data / "testsets" / "Set14" / f"x{scale}" / f"{picture}.png")
+        case = Case(picture, {"image": low}, truth)
     else:
-        loaded = plugins.load("upscale")
-        options = loaded.task.check_options({"scale": float(scale)}) | {"degradation": "clean"}
-        low = next(evaluation.degraded_cases([(picture, truth)], loaded.hooks, options)).degraded
-    small = from_array(evaluation.as_rgb(low))
-    return {method: function(small, truth.shape[:2]) for method, function in methods.items()}
+        cases = quality.degraded(
+            "upscale", lambda: [(picture, truth)], {"scale": float(scale)}, "clean"
+        )
+        case = next(iter(cases()))
+    return {method: function(case, truth.shape[:2]) for method, function in methods.items()}
+
+
+def looks(scale: int) -> dict[str, Method]:
+    """Bicubic and the upscaler's looks at a scale."""
+    loaded = plugins.load("upscale")
+    options = loaded.task.check_options({"scale": float(scale)})
+    own = {look: restoring(loaded, options, {"look": look}) for look in loaded.task.looks}
+    return {"bicubic": BASELINES["bicubic"], **own}
 
 
 def main() -> None:
@@ -102,8 +112,7 @@ def main() -> None:
     data = quality.data_folder()
     if data is None:
         raise SystemExit("set RESTOREKIT_DATA to the folder that holds testsets/")
-    methods = quality.looks(arguments.scale)
-    del methods["lanczos"]
+    methods = looks(arguments.scale)
     if arguments.peers:
         methods |= quality.peers(["lsdir-compact-x4", "realesr-general-x4v3", "rlfn-x4"])
     page = sheet(data, arguments.set, methods, arguments.scale, arguments.zoom)

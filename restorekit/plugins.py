@@ -30,7 +30,9 @@ from restorekit.hookspecs import hookimpl
 from restorekit.task import SPEC_VERSION, Plan, Task
 
 TASKS, ADDONS = "restorekit.tasks", "restorekit.addons"
-COMMANDS = frozenset({"demo", "doctor", "evaluate", "models", "plugins", "train"})
+COMMANDS = frozenset(
+    {"compare", "demo", "doctor", "evaluate", "models", "plugins", "schedules", "train"}
+)
 """restorekit's own commands, whose names no task can have."""
 
 _DEFAULTS = "restorekit defaults"

@@ -2,150 +2,274 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
+from restorekit.cli.scores import (
+    METRICS,
+    SHOWN,
+    metric_list,
+    say,
+    tell,
+    words,
+    write_json,
+    write_report,
+)
 from restorekit.errors import UsageError
 
-METRICS = "psnr-y,psnr,ssim-y,lpips"
+if TYPE_CHECKING:
+    import numpy as np
+
+    from restorekit.evaluation import Case, Method
+    from restorekit.plugins import LoadedTask
+    from restorekit.task import Option
+
+HOLE_METRICS = ("psnr-hole", "seam")
 
 
-@click.command(name="evaluate")
-@click.argument("task")
-@click.option(
-    "--data",
-    "truths",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of clean pictures.",
-)
-@click.option(
-    "--inputs",
-    type=click.Path(path_type=Path),
-    help="Folder of degraded pictures with the same names; else they are made from the clean ones.",
-)
-@click.option(
-    "--degradation", default="clean", show_default=True, help="The task's way to degrade."
-)
-@click.option("--scale", type=float, default=4.0, show_default=True, help="For tasks with a scale.")
-@click.option("--looks", default="", help="Comma-separated; by default all that the model has.")
-@click.option(
-    "--against", default="bicubic,lanczos", show_default=True, help="Baselines, comma-separated."
-)
-@click.option("--metrics", default=METRICS, show_default=True, help="Comma-separated.")
-@click.option("--model", help="Name or file of the weights.")
-@click.option("--device", default="auto", show_default=True, help="auto, cuda, mps, xpu or cpu.")
-@click.option("--json", "json_out", type=click.Path(path_type=Path), help="Write the scores here.")
-@click.option("--report", type=click.Path(path_type=Path), help="Write a page with sliders here.")
-def command(
-    task: str,
+class Tasks(click.Group):
+    """A command for every installed task, made when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names of the tasks."""
+        from restorekit import plugins
+
+        return sorted(plugins.tasks())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:  # noqa: ARG002
+        """The command of a task; PluginError where it cannot be used."""
+        from restorekit import plugins
+
+        return task_evaluation(plugins.load(cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The tasks' names alone, which are known without importing them."""
+        with formatter.section("Tasks"):
+            formatter.write_text(", ".join(self.list_commands(ctx)))
+
+
+@click.command(cls=Tasks, name="evaluate", subcommand_metavar="TASK --data DIR [OPTIONS]...")
+def command() -> None:
+    """Score TASK on clean pictures: degrade them (or take --inputs), restore, compare.
+
+    `restorekit evaluate TASK --help` lists the options, the task's own among them.
+    """
+
+
+OWN: list[click.Parameter] = [
+    click.Option(
+        ["--data", "truths"],
+        type=click.Path(path_type=Path),
+        required=True,
+        help="Folder of clean pictures.",
+    ),
+    click.Option(
+        ["--inputs"],
+        multiple=True,
+        metavar="[NAME=]DIR",
+        help="Folder of degraded pictures with the same names; else they are made from the clean "
+        "ones. Again for each further input, as mask=DIR.",
+    ),
+    click.Option(
+        ["--degradation"], help="One of the task's ways to degrade; its first by default."
+    ),
+    click.Option(
+        ["--degrade"], multiple=True, metavar="NAME=VALUE", help="An option of the degradation."
+    ),
+    click.Option(["--looks"], default="", help="Comma-separated; by default all the model has."),
+    click.Option(["--fidelity"], default="", help="Also these, between the looks, as 0.25,0.5."),
+    click.Option(["--steps"], default="", help="Also each look in so many steps, as 1,2,4."),
+    click.Option(["--against"], help="Baselines, comma-separated; by default the task's usual."),
+    click.Option(["--metrics"], help="Comma-separated; by default those that fit the task."),
+    click.Option(["--model"], help="Name or file of the weights."),
+    click.Option(
+        ["--device"], default="auto", show_default=True, help="auto, cuda, mps, xpu or cpu."
+    ),
+    click.Option(
+        ["--json", "json_out"], type=click.Path(path_type=Path), help="Write the scores here."
+    ),
+    click.Option(
+        ["--report"], type=click.Path(path_type=Path), help="Write a page with sliders here."
+    ),
+]
+
+
+def task_evaluation(loaded: LoadedTask) -> click.Command:
+    """`restorekit evaluate <task>`, with the task's options before the evaluation's own.
+
+    A task's option that is named as one of the evaluation's keeps its default.
+    """
+    from restorekit.cli.task import click_option
+
+    taken = {flag for option in OWN for flag in option.opts}
+    own = [o for o in loaded.task.options if "--" + o.name.replace("_", "-") not in taken]
+
+    def callback(**values: Any) -> int:
+        task_options = {option.name: values.pop(option.name) for option in own}
+        return evaluate_task(loaded, task_options, **values)
+
+    return click.Command(
+        loaded.task.name,
+        callback=callback,
+        params=[OWN[0], *(click_option(option) for option in own), *OWN[1:]],
+        help=f"Score {loaded.task.name} on clean pictures. Degradations: {_listed(loaded)}",
+    )
+
+
+def _listed(loaded: LoadedTask) -> str:
+    """The task's degradations with their options, as the help shows them."""
+
+    def options(given: Iterable[Option]) -> str:
+        listed = ", ".join(f"{option.name}={option.default}" for option in given)
+        return f" ({listed})" if listed else ""
+
+    return "; ".join(d.name + options(d.options) for d in loaded.task.degradations) + "."
+
+
+def evaluate_task(
+    loaded: LoadedTask,
+    task_options: Mapping[str, Any],
+    *,
     truths: Path,
-    inputs: Path | None,
-    degradation: str,
-    scale: float,
+    inputs: Sequence[str],
+    degradation: str | None,
+    degrade: Sequence[str],
     looks: str,
-    against: str,
-    metrics: str,
+    fidelity: str,
+    steps: str,
+    against: str | None,
+    metrics: str | None,
     model: str | None,
     device: str,
     json_out: Path | None,
     report: Path | None,
 ) -> int:
-    """Score TASK on clean pictures: degrade them (or take --inputs), restore, compare."""
-    from restorekit import evaluation, plugins
-    from restorekit.metrics import metric_names
+    """Score, print, write; the exit code."""
+    from restorekit import evaluation
 
-    loaded = plugins.load(task)
-    named = [m for m in metrics.split(",") if m]
-    unknown = sorted(set(named) - set(metric_names()))
-    if unknown:
-        known = ", ".join(metric_names())
-        raise UsageError(f"--metrics {unknown[0]!r} is none of {known}")
-    baselines = [b for b in against.split(",") if b]
-    wrong = sorted(set(baselines) - set(evaluation.BASELINES))
-    if wrong:
-        raise UsageError(f"--against {wrong[0]!r} is none of {', '.join(evaluation.BASELINES)}")
-    if any(option.name == "scale" for option in loaded.task.options):
-        options = loaded.task.check_options({"scale": scale})
-    else:
-        scale, options = 1.0, loaded.task.check_options({})
-    methods = {name: evaluation.BASELINES[name] for name in baselines}
+    options = loaded.task.check_options(task_options)
+    scale = options.get("scale") or 1.0
+    named = metric_list(metrics, _usual_metrics(loaded))
+    baselines, notes = baseline_list(against, loaded)
     common = {"model": model, "device": device}
-    for look in looks.split(",") if looks else loaded.task.looks:
-        methods[look] = restoring(loaded, options, {**common, "look": look})
+    settings = sweep(words(looks) or loaded.task.looks, words(fidelity), words(steps))
+    own = {name: {**common, **chosen} for name, chosen in settings.items()}
+    methods: dict[str, Method] = {name: evaluation.BASELINES[name] for name in baselines}
+    methods |= {name: restoring(loaded, options, chosen) for name, chosen in own.items()}
+    about: dict[str, Any] = {
+        "task": loaded.task.name,
+        "options": dict(options),
+        "weights": _weights(loaded, model),
+    }
+    cases: Iterable[Case]
     if inputs:
-        cases = evaluation.given_cases(truths, inputs)
+        cases = evaluation.given_cases(truths, input_folders(loaded, inputs))
     else:
-        read = ((p.stem, _truth(p, scale)) for p in evaluation.pictures_in(truths))
-        how = {**options, "degradation": degradation}
-        cases = evaluation.degraded_cases(read, loaded.hooks, how)
+        how = loaded.task.check_degradation(degradation, _pairs(degrade))
+        about["degradation"] = how
+        read = evaluation.truths_in(truths, int(scale) if scale == int(scale) else 1)
+        cases = evaluation.degraded_cases(read, loaded.hooks, {**options, **how})
     results = evaluation.evaluate(
-        cases, methods, named, scale=scale, keep=12 if report else 0, tell=_tell
+        cases,
+        methods,
+        named,
+        scale=scale,
+        keep=SHOWN if report else 0,
+        about=about,
+        tell=tell,
     )
-    click.echo(results.table())
-    for note in results.not_run:
-        click.echo(f"not run: {note}", err=True)
+    say(results, notes)
     if json_out:
-        json_out.parent.mkdir(parents=True, exist_ok=True)
-        json_out.write_text(json.dumps(results.to_json(), indent=1) + "\n", encoding="utf-8")
+        write_json(json_out, results.to_json())
     if report:
-        write_report(report, f"restorekit {task}", results, baselines)
+        write_report(report, f"restorekit {loaded.task.name}", results, baselines)
     return 0
 
 
-def restoring(loaded: Any, options: Mapping[str, Any], common: Mapping[str, Any]) -> Any:
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE, several times, as a mapping."""
+    for pair in given:
+        if "=" not in pair:
+            raise UsageError(f"--degrade {pair!r} is no NAME=VALUE, as sigma=25")
+    return {name: value for name, _, value in (pair.partition("=") for pair in given)}
+
+
+def _usual_metrics(loaded: LoadedTask) -> tuple[str, ...]:
+    return METRICS + (HOLE_METRICS if "mask" in loaded.task.inputs else ())
+
+
+def baseline_list(given: str | None, loaded: LoadedTask) -> tuple[list[str], list[str]]:
+    """(baselines asked for, or the task's usual ones that can run; notes on those that cannot).
+
+    Raises UsageError for one that is unknown, or asked for and not installed.
+    """
+    from restorekit.evaluation import BASELINES, missing_package, usual_baselines
+
+    options = {option.name for option in loaded.task.options}
+    named = words(given) if given is not None else usual_baselines(loaded.task.inputs, options)
+    wrong = sorted(set(named) - set(BASELINES))
+    if wrong:
+        raise UsageError(f"--against {wrong[0]!r} is none of {', '.join(BASELINES)}")
+    lacking = {name: missing_package(name) for name in named if missing_package(name)}
+    notes = [
+        f"{name}: the package {package} is not installed; pip install restorekit[benchmarks]"
+        for name, package in lacking.items()
+    ]
+    if notes and given is not None:
+        raise UsageError(f"--against {notes[0]}")
+    return [name for name in named if name not in lacking], notes
+
+
+def sweep(
+    looks: Sequence[str], fidelities: Sequence[str] = (), steps: Sequence[str] = ()
+) -> dict[str, dict[str, str]]:
+    """Settings by the name of the method: the looks, what lies between them, other steps."""
+    found = {look: {"look": look} for look in looks}
+    found |= {f"fidelity {value}": {"fidelity": value} for value in fidelities}
+    found |= {
+        f"{look}, {count} steps": {"look": look, "steps": count}
+        for look in looks
+        for count in steps
+    }
+    return found
+
+
+def input_folders(loaded: LoadedTask, given: Sequence[str]) -> dict[str, Path]:
+    """A folder for each input of the task, from --inputs; the first may come without its name."""
+    names = loaded.task.inputs
+    found: dict[str, Path] = {}
+    for text in given:
+        name, sign, folder = text.partition("=")
+        named = bool(sign) and name in names
+        found[name if named else names[0]] = Path(folder if named else text)
+    if names[0] not in found:
+        raise UsageError(f"--inputs lacks the pictures to restore: add {names[0]}=DIR")
+    return {name: found[name] for name in names if name in found}
+
+
+def _weights(loaded: LoadedTask, model: str | None) -> dict[str, str]:
+    """The name and the hash of the weights that are scored."""
+    from restorekit.models import store
+    from restorekit.models.find import find
+
+    card = store.read_card(find(model or loaded.task.model, loaded.hooks))
+    return {"name": card.name, "sha256": card.tensors_sha256}
+
+
+def restoring(loaded: LoadedTask, options: Mapping[str, Any], common: Mapping[str, Any]) -> Method:
     """A method of `restorekit.evaluation` that restores with these options."""
     from restorekit.evaluation import as_rgb
     from restorekit.jobs.restorer import Restorer
     from restorekit.jobs.settings import Settings
 
     restorer = Restorer(loaded, options, Settings.of(loaded.task, common))
-    return lambda picture, size: as_rgb(restorer(picture))  # noqa: ARG005 (the task decides the size)
+    beside = loaded.task.inputs[1:]
 
+    def method(case: Case, size: tuple[int, int]) -> np.ndarray:  # noqa: ARG001 (the task's choice)
+        companions = {name: case.inputs[name] for name in beside if name in case.inputs}
+        return as_rgb(restorer(case.picture, companions=companions))
 
-def write_report(path: Path, title: str, results: Any, baselines: list[str]) -> None:
-    """The page of an evaluation: its table, and sliders between a baseline and the last look."""
-    from restorekit import report
-
-    looks = [name for name in results.values if name not in baselines]
-    before, after = (baselines or looks)[0], looks[-1]
-    pairs = [
-        report.Pair(case, shown[before], shown[after], (before, f"restorekit, {after}"))
-        for case, shown in results.pictures.items()
-    ]
-    rows = [["", *results.metrics]]
-    for method in results.values:
-        rows.append([method, *(f"{results.mean(method, m):.3f}" for m in results.metrics)])
-    lead = f"{len(results.cases)} pictures. Drag across a picture to compare."
-    facts = results.to_json()["machine"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(report.page(title, lead, pairs, table=rows, facts=facts), encoding="utf-8")
-    click.echo(f"wrote {path}", err=True)
-
-
-def _truth(path: Path, scale: float) -> np.ndarray:
-    """A clean picture, cut so that its sides are whole multiples of a whole scale."""
-    from restorekit.evaluation import as_rgb
-    from restorekit.images import read
-
-    pixels = as_rgb(read(path))
-    if scale != int(scale):
-        return pixels
-    height, width = (side // int(scale) * int(scale) for side in pixels.shape[:2])
-    if min(height, width) == 0:
-        raise UsageError(f"{path} is smaller than the scale, {scale:g}; leave it out of --data")
-    return pixels[:height, :width]
-
-
-def _tell(case: str, method: str) -> None:
-    click.echo(f"\r\x1b[K{case}: {method}", nl=False, err=True) if _watched() else None
-
-
-def _watched() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    return method

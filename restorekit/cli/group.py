@@ -7,11 +7,13 @@ import importlib
 import click
 
 BUILT_IN = {
+    "compare": ("restorekit.cli.compare", "Compare two folders of results"),
     "demo": ("restorekit.cli.demo", "Upscale bundled photographs and show before and after"),
     "doctor": ("restorekit.cli.doctor", "Show devices and versions, and try each device"),
     "evaluate": ("restorekit.cli.evaluate", "Score a task on a folder of clean pictures"),
     "models": ("restorekit.cli.models", "List, show and verify weights"),
     "plugins": ("restorekit.cli.plugins", "List installed plugins"),
+    "schedules": ("restorekit.cli.schedules", "Draw the noise schedules of the engine"),
     "train": ("restorekit.cli.train", "Train a task's weights"),
 }
 

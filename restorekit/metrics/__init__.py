@@ -11,23 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from restorekit.metrics.checks import luma
+    from restorekit.metrics.consistency import flicker, hole_psnr, reprojection_error, seam
     from restorekit.metrics.lpips import LPIPS, lpips_distance
     from restorekit.metrics.pixels import psnr, ssim
     from restorekit.metrics.protocol import (
+        Beside,
         Protocol,
         interval,
         metric_names,
         protocol_for,
-        reprojection_error,
         score,
     )
+    from restorekit.metrics.relative import relmse, smape
     from restorekit.metrics.resize import matlab_imresize
     from restorekit.metrics.spectrum import flat_patch_highpass, period_energy, radial_spectrum
 
 __all__ = [
     "LPIPS",
+    "Beside",
     "Protocol",
     "flat_patch_highpass",
+    "flicker",
+    "hole_psnr",
     "interval",
     "lpips_distance",
     "luma",
@@ -37,15 +42,21 @@ __all__ = [
     "protocol_for",
     "psnr",
     "radial_spectrum",
+    "relmse",
     "reprojection_error",
     "score",
+    "seam",
+    "smape",
     "ssim",
 ]
 
 _HOME = {
+    "Beside": "protocol",
     "LPIPS": "lpips",
     "Protocol": "protocol",
     "flat_patch_highpass": "spectrum",
+    "flicker": "consistency",
+    "hole_psnr": "consistency",
     "interval": "protocol",
     "lpips_distance": "lpips",
     "luma": "checks",
@@ -55,8 +66,11 @@ _HOME = {
     "protocol_for": "protocol",
     "psnr": "pixels",
     "radial_spectrum": "spectrum",
-    "reprojection_error": "protocol",
+    "relmse": "relative",
+    "reprojection_error": "consistency",
     "score": "protocol",
+    "seam": "consistency",
+    "smape": "relative",
     "ssim": "pixels",
 }
 

@@ -6,6 +6,7 @@ that no torchvision is needed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -18,7 +19,7 @@ from restorekit.errors import ModelError, UsageError
 from restorekit.metrics.checks import Picture, as_rgb, check_pair
 from restorekit.metrics.lpips_weights import WeightsPlace, load_weights, weights_place
 
-Net = Literal["alex", "squeeze"]
+Net = Literal["alex", "squeeze", "vgg"]
 
 _EPS = 1e-10  # added to the length of a feature vector, as the authors do
 
@@ -86,11 +87,31 @@ def _squeezenet() -> _Trunk:
     return _Trunk(layers, (1, 4, 7, 9, 10, 11, 12), channels, smallest=17)
 
 
+def _vgg16() -> _Trunk:
+    """torchvision's VGG16.features, without its last pooling."""
+    layers: list[nn.Module] = []
+    channels, taps, before = (64, 128, 256, 512, 512), [], 3
+    for count, width in zip((2, 2, 3, 3, 3), channels, strict=True):
+        layers += [nn.MaxPool2d(2)] if layers else []
+        for _ in range(count):
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
+            before = width
+        taps.append(len(layers) - 1)
+    return _Trunk(nn.Sequential(*layers), tuple(taps), channels, smallest=16)
+
+
+_TRUNKS: dict[str, Callable[[], _Trunk]] = {
+    "alex": _alexnet,
+    "squeeze": _squeezenet,
+    "vgg": _vgg16,
+}
+
+
 class LPIPS(nn.Module):
     """The distance of two batches of images as a frozen, differentiable module.
 
     Args:
-        net: the trunk: "alex" (what papers report) or "squeeze" (cheaper, for training).
+        net: the trunk: "alex" (what papers report), "squeeze" (cheaper, for training) or "vgg".
         weights: the files to read; by default `weights_place(net)` searches for them.
 
     Raises:
@@ -103,11 +124,10 @@ class LPIPS(nn.Module):
 
     def __init__(self, net: Net = "alex", weights: WeightsPlace | None = None) -> None:
         super().__init__()
-        if net not in ("alex", "squeeze"):
-            raise UsageError(f'net is {net!r}; give "alex" or "squeeze"')
+        if net not in _TRUNKS:
+            raise UsageError(f"net is {net!r}; give one of {', '.join(_TRUNKS)}")
         self.net = net
-        trunk = _alexnet() if net == "alex" else _squeezenet()
-        self.features, self.taps, channels, self.smallest = trunk
+        self.features, self.taps, channels, self.smallest = _TRUNKS[net]()
         # One weight a channel and tap: the `lin` heads, 1x1 convolutions without bias.
         self.heads = nn.ParameterList(torch.empty(1, c, 1, 1) for c in channels)
         # ImageNet's mean and deviation, for images in [-1, 1].
@@ -120,7 +140,7 @@ class LPIPS(nn.Module):
         """The distance of each image in `a` to its fellow in `b`.
 
         Args:
-            a, b: (N, 3, H, W) in [-1, 1], at least 31 (alex) or 17 (squeeze) pixels a side.
+            a, b: (N, 3, H, W) in [-1, 1], at least 31 (alex), 17 (squeeze) or 16 (vgg) pixels a side.
                 The range is not checked here; `lpips_distance` does that for pictures.
 
         Returns:
@@ -178,7 +198,7 @@ def lpips_distance(a: Picture, b: Picture, net: Net = "alex") -> float:
     Args:
         a, b: pictures of one shape, (H, W, 3) or (H, W) (grey is repeated); uint8 or floats
             in [0, 1]. They are mapped to the network's [-1, 1] here, and only here.
-        net: "alex", which papers report, or "squeeze".
+        net: "alex", which papers report, "squeeze" or "vgg".
 
     Raises:
         UsageError: dtype, range, shape or net do not fit.

@@ -15,9 +15,17 @@ from torch import Tensor
 
 from restorekit.errors import ModelError, UsageError
 
-_TRUNKS = {"alex": "alexnet_features", "squeeze": "squeezenet1_1_features"}
+_TRUNKS = {
+    "alex": "alexnet_features",
+    "squeeze": "squeezenet1_1_features",
+    "vgg": "vgg16_features",
+}
 # torchvision's names in torch's hub cache, where the `lpips` package puts its trunks.
-_HUB_TRUNKS = {"alex": "alexnet-owt-*.pth", "squeeze": "squeezenet1_1-*.pth"}
+_HUB_TRUNKS = {
+    "alex": "alexnet-owt-*.pth",
+    "squeeze": "squeezenet1_1-*.pth",
+    "vgg": "vgg16-*.pth",
+}
 
 
 class WeightsPlace(NamedTuple):
@@ -28,7 +36,7 @@ class WeightsPlace(NamedTuple):
 
 
 def weights_place(net: str, folder: Path | None = None) -> WeightsPlace:
-    """The files of `net` ("alex" or "squeeze"), the first found of:
+    """The files of `net` ("alex", "squeeze" or "vgg"), the first found of:
 
     1. `folder`, or else the folder named by RESTOREKIT_LPIPS_WEIGHTS: if one is given, it
        alone counts;
@@ -37,15 +45,15 @@ def weights_place(net: str, folder: Path | None = None) -> WeightsPlace:
     3. the heads of the installed `lpips` package with the trunk it has fetched before into
        torch's hub cache.
 
-    In 1 and 2 the files are {alexnet,squeezenet1_1}_features.safetensors (torchvision's key
-    names) and lin_{alex,squeeze}.safetensors (the `lpips` package's).
+    In 1 and 2 the files are {alexnet,squeezenet1_1,vgg16}_features.safetensors (torchvision's key
+    names) and lin_{alex,squeeze,vgg}.safetensors (the `lpips` package's).
 
     Raises:
         UsageError: an unknown net.
         ModelError: none of them has both files.
     """
     if net not in _TRUNKS:
-        raise UsageError(f'net is {net!r}; give "alex" or "squeeze"')
+        raise UsageError(f"net is {net!r}; give one of {', '.join(_TRUNKS)}")
     given = folder or _from_environment("RESTOREKIT_LPIPS_WEIGHTS")
     folders = [given] if given else list(_usual_folders())
     places = [_place_in(folder, net) for folder in folders]

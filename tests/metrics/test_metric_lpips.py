@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from metric_pictures import photo, random_pair
+from safetensors.torch import save_file
 
 from restorekit.errors import UsageError
 from restorekit.metrics import LPIPS, lpips_distance
@@ -38,7 +40,7 @@ def original(monkeypatch: pytest.MonkeyPatch):
     """The `lpips` package on our trunks, without the torchvision that it imports."""
     pytest.importorskip("scipy")
     torchvision, models = ModuleType("torchvision"), ModuleType("torchvision.models")
-    for net, name in (("alex", "alexnet"), ("squeeze", "squeezenet1_1")):
+    for net, name in (("alex", "alexnet"), ("squeeze", "squeezenet1_1"), ("vgg", "vgg16")):
         make = lambda net=net, **_: SimpleNamespace(features=LPIPS(net).features)  # noqa: E731
         setattr(models, name, make)
     torchvision.models = models  # type: ignore[attr-defined]
@@ -159,5 +161,28 @@ def test_wrong_tensors_are_refused() -> None:
         network(torch.zeros(1, 3, 30, 40), torch.zeros(1, 3, 30, 40))
     squeeze = LPIPS("squeeze")
     assert squeeze(torch.zeros(1, 3, 17, 17), torch.zeros(1, 3, 17, 17)) == 0
-    with pytest.raises(UsageError, match="net is 'vgg'"):
-        LPIPS("vgg")
+    with pytest.raises(UsageError, match="net is 'resnet'; give one of alex, squeeze, vgg"):
+        LPIPS("resnet")  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_vgg_equals_the_lpips_package_on_any_trunk(
+    original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package's own heads on a random trunk: half a gigabyte of ImageNet's is in no test."""
+    from restorekit.metrics.lpips import _vgg16
+
+    monkeypatch.setenv("RESTOREKIT_LPIPS_WEIGHTS", str(tmp_path))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        trunk = _vgg16().layers.state_dict()
+    heads = Path(original.__file__).parent / "weights" / "v0.1" / "vgg.pth"
+    save_file(trunk, tmp_path / "vgg16_features.safetensors")
+    save_file(
+        torch.load(heads, map_location="cpu", weights_only=True), tmp_path / "lin_vgg.safetensors"
+    )
+    a, b = random_pair(7, 2, 3, 40, 56)
+    with torch.no_grad():
+        theirs = original.LPIPS(net="vgg", verbose=False)(a, b).flatten()
+        assert theirs.min() > 0
+        assert LPIPS("vgg")(a, b).numpy() == pytest.approx(theirs.numpy(), rel=1e-5)

@@ -1,4 +1,4 @@
-"""Protocols say what they measure; intervals cover; reprojection is consistent."""
+"""Protocols say what they measure; intervals cover."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from metric_pictures import photo, unhurried
 
 from restorekit.errors import UsageError
 from restorekit.metrics import (
+    Beside,
     Protocol,
+    flicker,
+    hole_psnr,
     interval,
-    matlab_imresize,
     metric_names,
     protocol_for,
     psnr,
+    relmse,
     reprojection_error,
     score,
+    seam,
+    smape,
     ssim,
 )
 
@@ -32,7 +37,15 @@ LABELS = {
     "ssim": "SSIM-RGB, no border, 8 bit",
     "lpips": "LPIPS v0.1 AlexNet, no border, 8 bit",
     "lpips-squeeze": "LPIPS v0.1 SqueezeNet, no border, 8 bit",
+    "lpips-vgg": "LPIPS v0.1 VGG16, no border, 8 bit",
+    "smape": "SMAPE, no border, 8 bit",
+    "relmse": "relMSE, no border, 8 bit",
+    "reprojection": "Re-projection error, no border, 8 bit",
+    "flicker": "Flicker, no border, 8 bit",
+    "psnr-hole": "PSNR-RGB in the hole, no border, 8 bit",
+    "seam": "Seam, no border, 8 bit",
 }
+PACKAGES = {"ssim": "scikit-image", "lpips": "torch"}
 
 
 @pytest.mark.user("K2")
@@ -49,7 +62,7 @@ def test_json_names_the_implementation() -> None:
         assert json.loads(json.dumps(record)) == record
         assert record["label"] == protocol_for(name, 3).label
         assert record["border"] == (3 if name.endswith("-y") else 0)
-        package = {"psnr": "numpy", "ssim": "scikit-image", "lpips": "torch"}[record["metric"]]
+        package = PACKAGES.get(record["metric"], "numpy")
         assert f" on {package} " in record["implementation"]
     assert protocol_for("lpips").to_json()["higher_is_better"] is False
     assert protocol_for("psnr").to_json()["unit"] == "dB"
@@ -64,6 +77,22 @@ def test_scores_follow_their_protocol() -> None:
     assert score("ssim", a, b, scale=3) == ssim(a, b)
     mine = Protocol("mine", "psnr", "y", border=7)
     assert score(mine, a, b) == psnr(a, b, channels="y", border=7)
+
+
+def test_scores_take_what_they_need_beside() -> None:
+    a, b, c, d = (photo(seed=seed) for seed in range(4))
+    hole = np.zeros(a.shape[:2], bool)
+    hole[20:30, 20:40] = True
+    beside = Beside(source=c[::2, ::2], hole=hole, before=(c, d))
+    assert score("smape", a, b) == smape(a, b)
+    assert score("relmse", a, b) == relmse(a, b)
+    assert score("reprojection", a, b, beside=beside) == reprojection_error(a, c[::2, ::2])
+    assert score("flicker", a, b, beside=beside) == flicker(a, b, (c, d))
+    assert score("psnr-hole", a, b, beside=beside) == hole_psnr(a, b, hole)
+    assert score("seam", a, b, beside=beside) == seam(a, b, hole)
+    for name in ("reprojection", "flicker", "psnr-hole", "seam"):
+        with pytest.raises(UsageError, match=f"{name} needs the "):
+            score(name, a, b)
 
 
 def test_floats_are_scored_as_the_8_bit_file_they_would_become() -> None:
@@ -93,6 +122,10 @@ def test_wrong_protocols_are_refused() -> None:
         {"metric": "lpips", "net": "alex", "channels": "y"},
         {"metric": "psnr", "channels": "hsv"},
         {"metric": "psnr", "border": -1},
+        {"metric": "seam", "border": 2},
+        {"metric": "psnr", "hole": True, "border": 2},
+        {"metric": "ssim", "hole": True},
+        {"metric": "psnr", "hole": True, "channels": "y"},
     ):
         with pytest.raises(UsageError):
             Protocol("wrong", **wrong)
@@ -148,24 +181,3 @@ def test_interval_covers_the_mean_19_times_in_20() -> None:
 @pytest.mark.parametrize("sample", [[], [3.0], [1.0, math.inf], [1.0, math.nan]])
 def test_interval_is_undefined_for_too_little(sample) -> None:
     assert all(math.isnan(end) for end in interval(sample))
-
-
-def test_reprojection_of_what_was_reduced_is_only_rounding() -> None:
-    high = photo(64, 80, seed=3)
-    low = matlab_imresize(high / 255.0, 0.25, border="clamp").clip(0, 1)
-    assert reprojection_error(high, low) == pytest.approx(0, abs=1e-6)
-    rounded = np.floor(low * 255 + 0.5).astype(np.uint8)
-    assert reprojection_error(high, rounded) == pytest.approx(1 / math.sqrt(12), rel=0.1)
-
-
-@pytest.mark.parametrize("levels", [1, 5])
-def test_reprojection_sees_a_shift_of_brightness(levels: int) -> None:
-    low, high = np.full((8, 9), 100, np.uint8), np.full((27, 30), 100 + levels, np.uint8)
-    assert reprojection_error(high, low) == pytest.approx(levels)
-
-
-def test_reprojection_refuses_what_is_no_enlargement() -> None:
-    with pytest.raises(UsageError, match="at least as large"):
-        reprojection_error(photo(20, 20), photo(21, 20))
-    with pytest.raises(UsageError, match="same channels"):
-        reprojection_error(photo(20, 20), photo(10, 10)[..., 0])

@@ -1,0 +1,134 @@
+"""Every method on every case, scored by every metric."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from restorekit.errors import ModelError, UsageError
+from restorekit.evaluation.baselines import Method
+from restorekit.evaluation.cases import Case, as_rgb
+from restorekit.evaluation.results import Results, whole
+from restorekit.metrics.protocol import Beside, protocol_for, score
+
+Shown = Mapping[str, np.ndarray]
+"""The pictures of one case: the truth, then every method's result, all of one size."""
+
+
+def _nobody(case: str, method: str) -> None:
+    """Tell of progress to nobody."""
+
+
+def evaluate(
+    cases: Iterable[Case],
+    methods: Mapping[str, Method],
+    metrics: Sequence[str],
+    *,
+    scale: float = 1.0,
+    keep: int = 0,
+    about: Mapping[str, Any] | None = None,
+    tell: Callable[[str, str], None] = _nobody,
+) -> Results:
+    """Every method on every case, on the 8-bit result, the truth cut to its size from the top left.
+
+    scale: what the result's sides are to the input's; it sets the border that the -y metrics leave
+    out. keep: cases whose pictures are kept. about: joins the JSON, with a hash of the data. A
+    metric whose weights are missing is listed as not run; "flicker" takes the cases as the frames
+    of one film. Raises UsageError where sizes do not fit or a metric lacks what it needs.
+    """
+    names: list[str] = []
+    kept: dict[str, Shown] = {}
+    values: dict[str, dict[str, list[float]]] = {m: {k: [] for k in metrics} for m in methods}
+    seconds = dict.fromkeys(methods, 0.0)
+    missing: dict[str, str] = {}
+    before: Shown | None = None
+    digest = hashlib.sha256()
+    for case in cases:
+        names.append(case.name)
+        _add(digest, case)
+        size = result_size(case, scale)
+        shown = {"truth": case.truth}
+        for method, function in methods.items():
+            tell(case.name, method)
+            started = time.perf_counter()
+            shown[method] = function(case, size)
+            seconds[method] += time.perf_counter() - started
+            _check_size(case, method, shown[method].shape, scale)
+        shown, uncut = _cut(shown), shown
+        for method in methods:
+            for metric in metrics:
+                if metric in missing or (before is None and _needs(metric) == "before"):
+                    continue
+                beside = _beside(metric, case, method, before)
+                pair = (shown[method], shown["truth"])
+                if beside.source is not None:  # the source is all it is compared with
+                    pair = (uncut[method], uncut[method])
+                try:
+                    value = score(metric, *pair, scale=whole(scale), beside=beside)
+                except ModelError as error:
+                    missing[metric] = str(error)
+                except UsageError as error:  # too small for a metric, as a rule
+                    raise UsageError(f"{case.name}: {error}") from error
+                else:
+                    values[method][metric].append(value)
+        if len(kept) < keep:
+            kept[case.name] = shown
+        before = shown
+    ran = tuple(metric for metric in metrics if metric not in missing)
+    notes = tuple(f"{metric}: {reason}" for metric, reason in missing.items())
+    facts = {**(about or {}), "data_sha256": digest.hexdigest()}
+    return Results(tuple(names), ran, scale, values, seconds, notes, kept, facts)
+
+
+def result_size(case: Case, scale: float) -> tuple[int, int]:
+    """(height, width) of the result as far as its truth goes; UsageError where they are far apart."""
+    low, truth = (case.picture.height, case.picture.width), case.truth.shape[:2]
+    full = tuple(max(1, math.floor(scale * side + 0.5)) for side in low)
+    if any(abs(f - t) > max(scale, 1) for f, t in zip(full, truth, strict=True)):
+        raise UsageError(
+            f"{case.name}: {scale:g} times the input is {full[1]} x {full[0]} and its truth is "
+            f"{truth[1]} x {truth[0]} (width x height); give the --scale they differ by"
+        )
+    return min(full[0], truth[0]), min(full[1], truth[1])
+
+
+def _check_size(case: Case, method: str, size: Sequence[int], scale: float) -> None:
+    height, width = case.truth.shape[:2]
+    if max(abs(size[0] - height), abs(size[1] - width)) > max(scale, 1):
+        raise UsageError(
+            f"{case.name}: {method} gives {size[1]} x {size[0]} and the truth is {width} x {height} "
+            "(width x height); only pictures of one size can be scored"
+        )
+
+
+def _cut(shown: Shown) -> Shown:
+    """All pictures cut to the smallest, from the top left."""
+    height, width = (min(image.shape[axis] for image in shown.values()) for axis in (0, 1))
+    return {name: image[:height, :width] for name, image in shown.items()}
+
+
+def _needs(metric: str) -> str:
+    return protocol_for(metric).needs
+
+
+def _beside(metric: str, case: Case, method: str, before: Shown | None) -> Beside:
+    needs = _needs(metric)
+    if needs == "source":
+        return Beside(source=as_rgb(case.picture))
+    if needs == "hole":
+        return Beside(hole=case.hole)
+    if needs == "before" and before is not None:
+        return Beside(before=(before[method], before["truth"]))
+    return Beside()
+
+
+def _add(digest: Any, case: Case) -> None:
+    """The case's pixels to a hash of the data."""
+    for array in (case.truth, *(picture.color for picture in case.inputs.values())):
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
