@@ -102,7 +102,6 @@ def engine_overhead(
     upscaler = restorer()
     low = np.random.default_rng(0).random((height // 4, width // 4, 3), np.float32)
     picture = from_array((low * 255).astype(np.uint8))
-    pixels = height * width
     if budget:
         upscaler.budget = budget
     engine = replace(upscaler.engine, budget=upscaler.budget)

@@ -21,7 +21,7 @@ import restorekit
 from restorekit.cli.demo import photographs
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box, cut, round_up
-from restorekit.evaluation import BASELINES
+from restorekit.evaluation import BASELINES, Case
 from restorekit.images import from_array
 from restorekit.models import store
 from restorekit.models.find import find
@@ -108,7 +108,7 @@ def crops() -> None:
             top, left = CROPS[name]
             size = truths[name].shape[:2]
             made = [
-                BASELINES["bicubic"](from_array(small), size),
+                BASELINES["bicubic"](Case(name, {"image": from_array(small)}, truths[name]), size),
                 upscaled(small),
                 upscaled(small, look="sharp"),
                 truths[name],

@@ -60,7 +60,7 @@ def commands() -> Iterator[tuple[str, ...]]:
         yield (name,)
         command = cli.get_command(context, name)
         if isinstance(command, click.Group):
-            yield from ((name, inner) for inner in sorted(command.commands))
+            yield from ((name, inner) for inner in command.list_commands(context))
 
 
 def help_of(words: Iterable[str]) -> str:

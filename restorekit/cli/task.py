@@ -15,7 +15,7 @@ from restorekit.jobs.settings import COMMON_OPTIONS, Settings
 from restorekit.plugins import LoadedTask
 from restorekit.task import Option
 
-FORMATS = ("keep", "png", "jpg", "webp", "tiff")
+FORMATS = ("keep", "png", "jpg", "webp", "tiff", "gif", "avif", "jp2")
 
 
 def task_command(loaded: LoadedTask) -> click.Command:
@@ -23,6 +23,10 @@ def task_command(loaded: LoadedTask) -> click.Command:
     task = loaded.task
     own = [click_option(option) for option in task.options]
     common = [click_option(option) for option in COMMON_OPTIONS if _offered(option, loaded)]
+    companions = [
+        click.Option([f"--{c.name}"], metavar="FILE|FOLDER", required=c.required, help=c.help)
+        for c in task.companions
+    ]
     files: list[click.Parameter] = [
         click.Argument(["photos"], nargs=-1, required=True, type=click.Path(path_type=Path)),
         click.Option(
@@ -41,7 +45,28 @@ def task_command(loaded: LoadedTask) -> click.Command:
         click.Option(
             ["--quality"], type=click.IntRange(1, 100), help="For JPEG; makes WebP lossy."
         ),
+        click.Option(
+            ["--strip"], is_flag=True, help="Leave metadata out; the colour profile stays."
+        ),
+        click.Option(
+            ["--provenance/--no-provenance"],
+            default=True,
+            help="Say in a result's XMP what was done to it.  [default: provenance]",
+        ),
+        click.Option(["--suffix"], default="", help="Put between a result's name and its ending."),
         click.Option(["--overwrite"], is_flag=True, help="Replace results that are there already."),
+        click.Option(
+            ["--max-pixels"],
+            type=click.IntRange(min=1),
+            help="Refuse larger pictures; by default those above 500 million.",
+        ),
+        click.Option(
+            ["--shard"],
+            default="1/1",
+            metavar="I/N",
+            help="Do the I-th of N parts; the parts need nothing of each other.",
+        ),
+        click.Option(["--plan"], is_flag=True, help="Print what would be done, and do nothing."),
         click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
     ]
 
@@ -51,7 +76,7 @@ def task_command(loaded: LoadedTask) -> click.Command:
     return click.Command(
         task.name,
         callback=callback,
-        params=[*files[:2], *own, *common, *files[2:]],
+        params=[*files[:2], *companions, *own, *common, *files[2:]],
         help=f"{task.summary}: files or folders in, OUT out.",
     )
 
@@ -82,28 +107,40 @@ def click_option(option: Option) -> click.Option:
 def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     """Scan, plan, restore, report; the exit code."""
     photos, out = values.pop("photos"), values.pop("out")
-    kind, quality = values.pop("format"), values.pop("quality")
-    overwrite, quiet = values.pop("overwrite"), values.pop("quiet")
-    own, common = split_options(loaded.task, values)
+    kind, suffix, part = values.pop("format"), values.pop("suffix"), values.pop("shard")
+    only_plan, quiet = values.pop("plan"), values.pop("quiet")
+    given = {
+        name: values.pop(name)
+        for name in ("overwrite", "quality", "max_pixels", "strip", "provenance")
+    }
+    saving = {name: value for name, value in given.items() if value is not None}
+    named = {c.name: values.pop(c.name) for c in loaded.task.companions}
+    words = {c.name: named.pop(c.name) for c in loaded.task.companions if c.is_word(named[c.name])}
+    beside = {name: Path(path) for name, path in named.items() if path is not None}
+    own, common = split_options(loaded.task, values | words)
     options = loaded.task.check_options(own)
     settings = Settings.of(loaded.task, common)
 
-    from restorekit.jobs import scan
+    from restorekit.jobs import companions, scan
 
+    companions.check(beside)
+
+    shard = scan.Shard.of(part)
     found = scan.scan(photos, out)
-    planned = scan.targets(found, out, kind)
+    planned = scan.targets(found, out, kind, suffix)
 
     from restorekit.jobs import run as jobs  # torch is needed from here on
 
-    restorer = jobs.Restorer(loaded, options, settings)
-    jobs.prepare_folder(planned, out)
+    restorer, saved = jobs.Restorer(loaded, options, settings), jobs.Saving(**saving)
     say = (lambda _: None) if quiet else (lambda text: click.echo(shown(text), err=True))
     for note in (*loaded.problems, *found.notes):
         say(f"note: {note}")
+    if only_plan:
+        return show_plan(jobs.Stages.of(restorer, planned, out, saved, shard, beside))
     started = time.monotonic()
-    with Progress(len(planned), quiet) as progress:
+    with Progress(sum(shard.holds(target.source) for target in planned), quiet) as progress:
         report = jobs.run(
-            restorer, planned, overwrite=overwrite, quality=quality, tell=progress.show
+            restorer, planned, out, saved, shard=shard, beside=beside, tell=progress.show
         )
     seconds = time.monotonic() - started
     report.found += len(found.missed)
@@ -116,6 +153,20 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
         click.echo(text, err=True)
     say(f"{report.summary()} in {clock(seconds)} on {restorer.device}")
     return report.exit_code
+
+
+def show_plan(stages: Any) -> int:
+    """Print what a run would do; 1 where some file would fail."""
+    from restorekit.jobs import plan
+
+    found = []
+    for forecast in plan.forecasts(stages):
+        click.echo(shown(str(forecast)))
+        found.append(forecast)
+    totals = plan.totals(stages.restorer, found, stages.out)
+    for line in totals.lines(stages.restorer.device):
+        click.echo(line)
+    return int(totals.failed > 0)
 
 
 class Progress:
@@ -143,7 +194,7 @@ class Progress:
         self.last = now
         done = step.number - 1 + step.share
         elapsed = now - self.started
-        rate = done / elapsed if elapsed > 0 else 0.0
+        rate = (done - step.skipped) / elapsed if elapsed > 0 else 0.0  # skipping is no work
         left = clock((self.count - done) / rate) if rate > 0 else "?"
         filled = round(20 * done / self.count)
         bar = "█" * filled + "·" * (20 - filled)

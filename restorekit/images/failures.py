@@ -84,6 +84,10 @@ def _system_reason(error: OSError) -> str:
 def _decoding_reason(path: Path | str, error: Exception) -> str:
     """Early end or damage, from what Pillow and its decoders say."""
     words = str(error).lower()
+    if "decompression bomb" in words:
+        return "it grows beyond the limit of pixels while it is decoded; raise the limit if you trust it"
+    if "decompressed data too large" in words or "too much memory used in text" in words:
+        return "a text or profile in it unpacks to more than 64 MiB; remove it in another program"
     short = isinstance(error, EOFError | struct.error) or isinstance(error.__cause__, struct.error)
     if short or any(word in words for word in ("truncated", "unexpected end", "not enough")):
         with suppress(OSError):

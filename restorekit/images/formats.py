@@ -7,27 +7,35 @@ from pathlib import Path
 
 from restorekit.errors import ImageError, UsageError
 
-_ANCILLARY = frozenset({"icc", "exif", "xmp", "dpi"})
+_ANCILLARY = frozenset({"icc", "exif", "xmp"})
 
 
 @dataclass(frozen=True)
 class Format:
     """What a file format is called, how it begins, and what it can hold.
 
-    `max_side` is in pixels; `deep` means 16 bits a sample; `holds` names the fields of
-    `Metadata` that survive in it; `plugin` is Pillow's module and class.
+    `max_side` is in pixels; `deep` means 16 bits a sample, `floating` 32-bit floats, `moving`
+    several pictures in turn, `pages` several of any kind; `holds` names the fields of `Metadata`
+    that survive in it, with "comment" for the one text that is a comment; `plugin` is the module
+    and class that open it, `feature` Pillow's name for a part that not every Pillow has, `extra`
+    the part of restorekit that has to be installed for it.
     """
 
     name: str
     suffixes: tuple[str, ...]
     signatures: tuple[bytes, ...]
     max_side: int
-    alpha: bool
-    grey: bool
-    deep: bool
-    lossless: bool
-    holds: frozenset[str]
     plugin: str
+    holds: frozenset[str]
+    alpha: bool = True
+    grey: bool = True
+    deep: bool = False
+    floating: bool = False
+    lossless: bool = True
+    moving: bool = False
+    pages: bool = False
+    feature: str = ""
+    extra: str = ""
 
 
 FORMATS = (
@@ -36,12 +44,10 @@ FORMATS = (
         suffixes=(".png", ".apng"),
         signatures=(b"\x89PNG\r\n\x1a\n",),
         max_side=2**31 - 1,
-        alpha=True,
-        grey=True,
+        plugin="PIL.PngImagePlugin.PngImageFile",
+        holds=_ANCILLARY | {"dpi", "iptc", "text", "comment", "colour"},
         deep=True,
-        lossless=True,
-        holds=_ANCILLARY | {"text"},
-        plugin="PngImagePlugin.PngImageFile",
+        moving=True,
     ),
     Format(
         name="JPEG",
@@ -49,70 +55,101 @@ FORMATS = (
         signatures=(b"\xff\xd8\xff",),
         # libjpeg's own limit, below the 65,535 of the format.
         max_side=65_500,
+        plugin="PIL.JpegImagePlugin.JpegImageFile",
+        holds=_ANCILLARY | {"dpi", "iptc", "comment"},
         alpha=False,
-        grey=True,
-        deep=False,
         lossless=False,
-        holds=_ANCILLARY,
-        plugin="JpegImagePlugin.JpegImageFile",
     ),
     Format(
         name="WEBP",
         suffixes=(".webp",),
         signatures=(b"RIFF....WEBP",),
         max_side=16_383,
-        alpha=True,
+        plugin="PIL.WebPImagePlugin.WebPImageFile",
+        holds=_ANCILLARY,
         grey=False,
-        deep=False,
-        lossless=True,
-        holds=frozenset({"icc", "exif", "xmp"}),
-        plugin="WebPImagePlugin.WebPImageFile",
+        moving=True,
     ),
     Format(
         name="TIFF",
         suffixes=(".tif", ".tiff"),
         signatures=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
         max_side=2**31 - 1,
-        alpha=True,
-        grey=True,
+        plugin="PIL.TiffImagePlugin.TiffImageFile",
+        holds=_ANCILLARY | {"dpi", "iptc"},
         deep=True,
-        lossless=True,
-        holds=_ANCILLARY,
-        plugin="TiffImagePlugin.TiffImageFile",
+        floating=True,
+        pages=True,
     ),
     Format(
         name="BMP",
         suffixes=(".bmp", ".dib"),
         signatures=(b"BM",),
         max_side=2**31 - 1,
+        plugin="PIL.BmpImagePlugin.BmpImageFile",
+        holds=frozenset({"dpi"}),
         # Pillow writes four channels but reads them back as three.
         alpha=False,
-        grey=True,
-        deep=False,
-        lossless=True,
-        holds=frozenset({"dpi"}),
-        plugin="BmpImagePlugin.BmpImageFile",
+    ),
+    Format(
+        name="GIF",
+        suffixes=(".gif",),
+        signatures=(b"GIF87a", b"GIF89a"),
+        max_side=65_535,
+        plugin="PIL.GifImagePlugin.GifImageFile",
+        holds=frozenset({"comment"}),
+        # Without loss only where a picture has few colours.
+        lossless=False,
+        moving=True,
+    ),
+    Format(
+        name="AVIF",
+        suffixes=(".avif", ".avifs"),
+        signatures=(
+            b"....ftypavif",
+            b"....ftypavis",
+            b"....ftypmif1....avif",
+            b"....ftypmif1....mif1avif",
+        ),
+        max_side=32_768,  # libavif's own limit
+        plugin="PIL.AvifImagePlugin.AvifImageFile",
+        holds=_ANCILLARY,
+        lossless=False,
+        moving=True,
+        feature="avif",
+    ),
+    Format(
+        name="JPEG2000",
+        suffixes=(".jp2", ".j2k", ".jpx", ".jpf"),
+        signatures=(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+        max_side=2**31 - 1,
+        plugin="PIL.Jpeg2KImagePlugin.Jpeg2KImageFile",
+        holds=_ANCILLARY | {"comment"},
+        feature="jpg_2000",
+    ),
+    Format(
+        name="HEIC",
+        suffixes=(".heic", ".heif", ".hif"),
+        signatures=(b"....ftyphe", b"....ftypmif1", b"....ftypmsf1"),
+        max_side=16_384,
+        plugin="pillow_heif.HeifImageFile",
+        holds=_ANCILLARY,
+        lossless=False,
+        extra="heif",
     ),
 )
 
 # Pictures that are not read yet, by their first bytes: a person is told what the file is.
 _FOREIGN = (
-    (b"GIF8", "a GIF"),
-    (b"....ftypavif", "an AVIF"),
-    (b"....ftypavis", "an AVIF"),
-    (b"....ftyphe", "a HEIC"),
-    (b"....ftypmif1", "a HEIF"),
     (b"....ftypcrx", "a camera raw file"),
     (b"....JXL ", "a JPEG XL"),
     (b"\xff\x0a", "a JPEG XL"),
-    (b"....jP  ", "a JPEG 2000"),
     (b"8BPS", "a Photoshop document"),
     (b"v/1\x01", "an OpenEXR file"),
     (b"#?RADIANCE", "a Radiance HDR file"),
     (b"%PDF", "a PDF"),
     (b"FUJIFILMCCD-RAW", "a camera raw file"),
 )
-LONGEST_SIGNATURE = 16
 
 
 def _begins(head: bytes, signature: bytes) -> bool:
@@ -123,7 +160,7 @@ def _begins(head: bytes, signature: bytes) -> bool:
 
 
 def sniff(head: bytes) -> Format | None:
-    """The format whose signature opens `head` (16 bytes are enough), or None."""
+    """The format whose signature opens `head` (32 bytes are enough), or None."""
     return next((f for f in FORMATS if any(_begins(head, s) for s in f.signatures)), None)
 
 
@@ -133,7 +170,7 @@ def foreign(head: bytes) -> str:
 
 
 def format_names() -> str:
-    """The formats as a phrase: "PNG, JPEG, WEBP, TIFF or BMP"."""
+    """The formats as a phrase: "PNG, JPEG, ... or HEIF"."""
     *first, last = (f.name for f in FORMATS)
     return f"{', '.join(first)} or {last}"
 

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
-from restorekit.images import exif, tiff
+from restorekit.images import exif, tiff, tiff_samples
 from restorekit.images.colour import profile_space
 from restorekit.images.formats import Format
 from restorekit.images.jpeg import coding_of
-from restorekit.images.orientation import upright_xmp
+from restorekit.images.orientation import sized_xmp, upright_xmp
 from restorekit.images.picture import Metadata
 from restorekit.images.quiet import quiet
 from restorekit.images.source import Source
+from restorekit.images.tiff_samples import Tiff
 
-_IPTC = 0x0404
-_NOT_TEXT = ("XML:com.adobe.xmp", "Raw profile type ")
+_IPTC, _IPTC_TAG, _C2PA_TAG = 0x0404, 33723, 52545
 _COMMENT = "Comment"
-_WORDS = {"icc": "colour profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution (dpi)"}
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/"
+_WORDS = {
+    "icc": "colour profile",
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "iptc": "IPTC record",
+    "dpi": "resolution (dpi)",
+    "colour": "words on colour",
+}
+_FURTHER = {
+    "PNG": "its picture for programs that do not play it was left out",
+    "TIFF": "its small copies of itself were left out",
+    "": "it holds further pictures (a preview, depth or gain map): only the first is kept",
+}
 # What programs write when nobody said anything: not worth a note when it is lost.
 _NOMINAL_DPI = (72, 96)
+_NOMINAL_COLOUR = {"sRGB": None, "gAMA": (45455).to_bytes(4, "big")}
 # A JPEG segment's length is 16 bits and counts itself and the name in front of the data.
-_JPEG_BYTES = {"exif": 65_533 - 6, "xmp": 65_533 - 29}
+_JPEG_BYTES = {"exif": 65_533 - 6, "xmp": 65_533 - 29, "iptc": 65_533 - 14 - 12 - 1}
 _JPEG_COMMENT_BYTES = 65_533
 _JPEG_DPI = 65_535
 
@@ -39,29 +54,91 @@ class Gathered:
 
 def gather(source: Source) -> Gathered:
     """The metadata of a source whose pixels are loaded, made fit for upright pixels."""
-    image, notes = source.image, []
+    image, survey, notes = source.image, source.survey, []
     blob = _tiff_exif(image) if source.header.format == "TIFF" else source.exif
     upright = exif.upright(blob) if blob else None
     if blob and upright is None:
         notes.append("its EXIF is damaged and was left out")
-    if _IPTC in (image.info.get("photoshop") or {}):
-        notes.append("its IPTC record is not kept; EXIF and XMP are")
-    if "mpoffset" in image.info:
+    if survey.manifest or _has_manifest(image):
         notes.append(
-            "it holds further pictures (a preview, depth or gain map): only the first is kept"
+            "it carries a C2PA manifest (content credentials), which does not describe the result "
+            "and was left out"
         )
+    if any(data.startswith(_EXTENDED_XMP) for _, data in _segments(image)):
+        notes.append("the second part of its XMP (a depth map or the like) was left out")
+    if "mpoffset" in image.info or getattr(image, "n_frames", 1) > len(source.pages) > 0:
+        notes.append(_FURTHER.get(source.header.format, _FURTHER[""]))
+    if survey.cut:
+        notes.append("the file has no end mark: more frames may have been in it")
     return Gathered(
         Metadata(
-            icc=image.info.get("icc_profile") or None,
+            icc=survey.icc or image.info.get("icc_profile") or None,
             exif=upright,
             xmp=upright_xmp(source.xmp),
+            iptc=survey.iptc or _iptc(image),
             dpi=dpi_of(image.info),
-            text=_text(image),
+            text=survey.text or _comment(image),
+            colour=survey.colour,
             jpeg=coding_of(image),
+            tiff=tiff_samples.coding_of(image.tag_v2) if isinstance(image, Tiff) else None,
             lossy=_is_lossy(source),
+            duration=_duration(source),
+            loop=_loop(source),
         ),
         tuple(notes),
     )
+
+
+def _segments(image: Image.Image) -> list[tuple[str, bytes]]:
+    """A JPEG's application segments: their names and data."""
+    return getattr(image, "applist", None) or []
+
+
+def _has_manifest(image: Image.Image) -> bool:
+    """True where a C2PA manifest is in a JPEG's APP11 segments or in a TIFF's tag."""
+    if isinstance(image, Tiff):
+        return _C2PA_TAG in image.tag_v2
+    return any(
+        name == "APP11" and data.startswith(b"JP") and b"c2pa" in data[:128]
+        for name, data in _segments(image)
+    )
+
+
+def _iptc(image: Image.Image) -> bytes | None:
+    """The IIM record of a JPEG or a TIFF."""
+    blocks: Any = image.info.get("photoshop") or {}
+    if isinstance(image, Tiff):
+        stated = image.tag_v2.get(_IPTC_TAG)
+        if isinstance(stated, bytes) and stated.startswith(b"\x1c"):
+            return stated.rstrip(b"\0")
+        with suppress(Exception):  # as damaged as it likes
+            blocks = {k: v["data"] for k, v in image.get_photoshop_blocks().items()}
+    found = blocks.get(_IPTC)
+    return found if isinstance(found, bytes) and found else None
+
+
+def iptc_segment(record: bytes) -> bytes:
+    """A JPEG's APP13 segment with an IIM record as a Photoshop resource."""
+    block = b"8BIM\x04\x04\0\0" + len(record).to_bytes(4, "big") + record + bytes(len(record) % 2)
+    data = b"Photoshop 3.0\0" + block
+    return b"\xff\xed" + (len(data) + 2).to_bytes(2, "big") + data
+
+
+def _duration(source: Source) -> float | None:
+    """Milliseconds; None for a picture that does not move."""
+    if len(source.pages) == 1 or source.header.format == "TIFF":
+        return None
+    return float(source.image.info.get("duration") or 0)
+
+
+def _loop(source: Source) -> int | None:
+    """How many times all frames are shown, 0 without end."""
+    if _duration(source) is None:
+        return None
+    stated = source.image.info.get("loop")
+    if source.header.format == "GIF":  # which counts the repetitions
+        return 1 if stated is None else stated + 1 if stated else 0
+    return int(stated or 0)
 
 
 def from_info(info: Mapping[Any, Any]) -> Metadata:
@@ -91,34 +168,22 @@ def _tiff_exif(image: Image.Image) -> bytes | None:
         return tiff.exif_blob(image.getexif())
 
 
-def _text(image: Image.Image) -> dict[str, str]:
-    """PNG's texts and JPEG's comment."""
-    stored: Mapping[str, Any] = getattr(image, "text", None) or {}
-    if isinstance(comment := image.info.get("comment"), bytes) and image.format == "JPEG":
-        stored = {_COMMENT: comment.decode("utf-8", "replace")}
-    return {key: str(text) for key, text in stored.items() if not key.startswith(_NOT_TEXT)}
+def _comment(image: Image.Image) -> dict[str, str]:
+    """The comment of a JPEG, a GIF or a JPEG 2000."""
+    comment = image.info.get("comment")
+    if isinstance(comment, bytes):
+        comment = comment.decode("utf-8", "replace")
+    if not isinstance(comment, str) or comment.startswith("Created by OpenJPEG"):
+        return {}
+    return {_COMMENT: comment}
 
 
 def _is_lossy(source: Source) -> bool:
-    if source.header.format == "WEBP":
-        source.file.seek(0)
-        return not _has_lossless_pixels(source.file.read())
-    return source.header.format == "JPEG" or source.image.info.get("compression") in (
-        "jpeg",
-        "tiff_jpeg",
+    return (
+        source.survey.lossy
+        or source.header.format in ("JPEG", "AVIF", "HEIC")
+        or source.image.info.get("compression") in ("jpeg", "tiff_jpeg")
     )
-
-
-def _has_lossless_pixels(webp: bytes) -> bool:
-    """True when the picture's chunk is VP8L (RFC 9649, section 2.6)."""
-    place = 12
-    while place + 8 <= len(webp):
-        name = webp[place : place + 4]
-        if name in (b"VP8L", b"VP8 "):
-            return name == b"VP8L"
-        size = int.from_bytes(webp[place + 4 : place + 8], "little")
-        place += 8 + size + size % 2
-    return False
 
 
 def fit(metadata: Metadata, target: Format, size: tuple[int, int], channels: int) -> Gathered:
@@ -127,17 +192,18 @@ def fit(metadata: Metadata, target: Format, size: tuple[int, int], channels: int
     fitted = metadata
     if fitted.exif:
         fitted = replace(fitted, exif=exif.sized(fitted.exif, *size))
+    if fitted.xmp:
+        fitted = replace(fitted, xmp=sized_xmp(fitted.xmp, *size))
     if fitted.icc and not _profile_fits(fitted.icc, channels):
         notes.append("the colour profile was left out: it is for another kind of colours")
         fitted = replace(fitted, icc=None)
     lost = [word for name, word in _WORDS.items() if _is_lost(fitted, name, target)]
-    fitted = replace(
-        fitted,
-        icc=None if _cannot_hold(fitted, "icc", target) else fitted.icc,
-        exif=None if _cannot_hold(fitted, "exif", target) else fitted.exif,
-        xmp=None if _cannot_hold(fitted, "xmp", target) else fitted.xmp,
-        dpi=None if _cannot_hold(fitted, "dpi", target) else fitted.dpi,
-    )
+    left_out: dict[str, Any] = {
+        name: {} if name == "colour" else None
+        for name in _WORDS
+        if _cannot_hold(fitted, name, target)
+    }
+    fitted = replace(fitted, **left_out)
     kept = _kept_text(metadata.text, target)
     if len(kept) < len(metadata.text):
         lost.append(f"text ({', '.join(key[:40] for key in metadata.text if key not in kept)})")
@@ -154,7 +220,18 @@ def _is_lost(metadata: Metadata, name: str, target: Format) -> bool:
     """True when something was there that a person may miss."""
     if not getattr(metadata, name) or not _cannot_hold(metadata, name, target):
         return False
+    if name == "colour":  # a profile says it better, and sRGB is what everyone takes for granted
+        nominal = all(
+            _NOMINAL_COLOUR.get(key, b"") in (None, data) for key, data in _gist(metadata)
+        )
+        return not (metadata.icc or nominal)
     return name != "dpi" or any(round(dots) not in _NOMINAL_DPI for dots in metadata.dpi or ())
+
+
+def _gist(metadata: Metadata) -> list[tuple[str, bytes]]:
+    """What a PNG says of colour, less what sRGB makes superfluous."""
+    srgb = "sRGB" in metadata.colour
+    return [(k, v) for k, v in metadata.colour.items() if not srgb or k not in ("gAMA", "cHRM")]
 
 
 def _cannot_hold(metadata: Metadata, name: str, target: Format) -> bool:
@@ -173,5 +250,5 @@ def _kept_text(text: Mapping[str, str], target: Format) -> dict[str, str]:
     if "text" in target.holds:
         return dict(text)
     comment = text.get(_COMMENT, "")
-    fits = target.name == "JPEG" and len(comment.encode()) <= _JPEG_COMMENT_BYTES
+    fits = "comment" in target.holds and len(comment.encode()) <= _JPEG_COMMENT_BYTES
     return {_COMMENT: comment} if comment and fits else {}

@@ -10,6 +10,10 @@ from restorekit.images.picture import Planes
 
 _IN_XMP = re.compile(rb"""(tiff:Orientation(?:=["']|>)\s*)([1-8])""")
 
+_SIZES_IN_XMP = re.compile(
+    rb"""((?:tiff:Image|exif:Pixel)(Width|Length|XDimension|YDimension)(?:=["']|>)\s*)\d+"""
+)
+
 
 def orient(planes: Planes, orientation: int) -> Planes:
     """Upright planes: (H, W, ...) as stored becomes (H, W, ...) or (W, H, ...)."""
@@ -36,3 +40,9 @@ def in_xmp(xmp: bytes | None) -> int:
 def upright_xmp(xmp: bytes | None) -> bytes | None:
     """The packet with its orientation, where it states one, set to 1."""
     return None if xmp is None else _IN_XMP.sub(rb"\g<1>1", xmp)
+
+
+def sized_xmp(xmp: bytes, width: int, height: int) -> bytes:
+    """The packet with its pixel dimensions, where it states them, set to these."""
+    sizes = {b"Width": width, b"XDimension": width, b"Length": height, b"YDimension": height}
+    return _SIZES_IN_XMP.sub(lambda found: found[1] + str(sizes[found[2]]).encode(), xmp)

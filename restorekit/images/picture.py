@@ -12,6 +12,10 @@ from restorekit.errors import ImageError, UsageError
 Planes = np.ndarray
 # Rows turned to integers at a time: the temporaries stay small however large the picture is.
 _ROWS = 64
+_NOT_NUMBERS = (
+    "the picture holds values that are not numbers (NaN or infinity), so nothing was written: "
+    "run it again in full precision"
+)
 
 
 @dataclass(frozen=True)
@@ -24,33 +28,54 @@ class JpegCoding:
 
 
 @dataclass(frozen=True)
+class TiffCoding:
+    """How a TIFF was coded: `compression` is "none", "lzw", "packbits" or "deflate", `tile` the
+    (height, width) of its tiles where it has tiles, `big` true for BigTIFF."""
+
+    compression: str = "deflate"
+    tile: tuple[int, int] | None = None
+    big: bool = False
+
+
+@dataclass(frozen=True)
 class Metadata:
     """What a file carries beside its pixels.
 
     `exif` is a TIFF structure without the "Exif" prefix; read from a file, its orientation
-    is 1 and its thumbnail gone; the writer sets its pixel dimensions. `dpi` is horizontal,
-    vertical, in dots an inch. `lossy` tells whether the source's pixels were coded with loss.
+    is 1 and its thumbnail gone; the writer sets its pixel dimensions. `iptc` is an IIM record
+    (IPTC-NAA). `dpi` is horizontal, vertical, in dots an inch. `colour` holds a PNG's own words
+    on colour, by the names of their chunks ("gAMA", "cHRM", "sRGB", "cICP", ...). `lossy` tells
+    whether the source's pixels were coded with loss.
+
+    A frame of a moving picture is shown for `duration` milliseconds, and all of them `loop` times
+    over, 0 without end.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
     text: Mapping[str, str] = field(default_factory=dict)
+    colour: Mapping[str, bytes] = field(default_factory=dict)
     jpeg: JpegCoding | None = None
+    tiff: TiffCoding | None = None
     lossy: bool = False
+    duration: float | None = None
+    loop: int | None = None
 
 
 @dataclass(frozen=True)
 class Header:
     """What a file says of itself: `width` and `height` in pixels, upright; `mode` and
-    `depth` as in `Picture`."""
+    `depth` as in `Picture`, of the first where the file holds several `frames` or pages."""
 
     format: str
     width: int
     height: int
     mode: str
     depth: int
+    frames: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +86,9 @@ class Picture:
         encoding (its profile is in `metadata.icc`), not premultiplied by alpha. A large result
         may hold its final uint8 or uint16 instead, a quarter of the memory.
     alpha: (H, W) float32 in [0, 1]; None where the source had none.
-    depth: bits a sample of the source, 8 or 16; 32 for float arrays given in memory.
+    depth: bits a sample of the source, 8 or 16; 32 for floats.
     mode: the source's mode in Pillow's words: "1", "L", "LA", "P", "RGB", "RGBA", "CMYK",
-        "I;16"; with ";16" or ";32" where Pillow has no word ("RGB;16").
+        "I;16", "F"; with ";16" or ";32" where Pillow has no word ("RGB;16").
     format: "PNG", "JPEG", ...; "" for an image given in memory.
     notes: sentences a person should see, e.g. that CMYK was converted.
 
@@ -113,13 +138,19 @@ def quantise(values01: Planes, depth: int) -> Planes:
     for start in range(0, len(values01), _ROWS):
         block = np.clip(unit(values01[start : start + _ROWS]), 0, 1)
         if np.isnan(block).any():
-            raise ImageError(
-                "the picture holds values that are not numbers (NaN), so nothing was written: "
-                "run it again in full precision"
-            )
+            raise ImageError(_NOT_NUMBERS)
         np.multiply(block, top, out=block)
         out[start : start + _ROWS] = np.rint(block, out=block)
     return out
+
+
+def checked_floats(values01: Planes) -> Planes:
+    """The values as float32, neither scaled nor clipped. Raises ImageError for NaN and infinity."""
+    values = unit(values01).astype(np.float32, copy=False)
+    for start in range(0, len(values), _ROWS):
+        if not np.isfinite(values[start : start + _ROWS]).all():
+            raise ImageError(_NOT_NUMBERS)
+    return values
 
 
 def to_unit(samples: Planes, top: int) -> Planes:

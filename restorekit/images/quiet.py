@@ -12,24 +12,25 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from restorekit.images.survey import LONGEST_BLOCK
+
 _LOCK = threading.RLock()
-# Bytes of a colour profile or packed text in a PNG; Pillow's own limit is 1 MiB.
-_LONGEST_CHUNK = 1 << 26
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Pillow without warnings, messages and its size limits, for which ours stand.
+def quiet(max_pixels: int | None = None) -> Iterator[None]:
+    """Pillow without warnings and messages, and with our size limits instead of its own.
 
+    Where a picture grows while it is decoded, as a GIF may, Pillow stops it at twice `max_pixels`.
     All of them belong to the process, so a lock keeps two threads from restoring each other's
     state, and all are as before when the block ends.
     """
     with _LOCK, warnings.catch_warnings(), ExitStack() as undo:
         warnings.simplefilter("ignore")
         undo.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-        Image.MAX_IMAGE_PIXELS = None
+        Image.MAX_IMAGE_PIXELS = max_pixels
         undo.callback(setattr, PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_CHUNK)
-        PngImagePlugin.MAX_TEXT_CHUNK = _LONGEST_CHUNK
+        PngImagePlugin.MAX_TEXT_CHUNK = LONGEST_BLOCK
         logger = logging.getLogger("PIL")
         undo.callback(logger.setLevel, logger.level)
         logger.setLevel(logging.CRITICAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from restorekit.images.failures import unreadable
 from restorekit.images.metadata import gather
 from restorekit.images.orientation import orient
 from restorekit.images.picture import Header, Metadata, Picture
-from restorekit.images.source import opened
+from restorekit.images.source import Source, opened
 
 MAX_PIXELS = 500_000_000
+MAX_FRAMES = 10_000
 
 
 def probe(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Header:
     """What a file says of itself, upright, without decoding its pixels.
 
-    Raises ImageError as `read` does, except for damage that only the pixels show.
+    Raises ImageError as `read` does, except for damage that only the pixels show and for files of
+    several frames or pages, which it counts.
     """
     with opened(Path(path), max_pixels) as source:
         return source.header
@@ -31,26 +34,63 @@ def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture in a file, told by its content and not by its name, upright.
 
     Raises ImageError, one sentence with the file's name, when it is missing, empty, damaged,
-    cut short, larger than `max_pixels`, or of a kind that would come out wrong.
+    cut short, larger than `max_pixels`, of a kind that would come out wrong, or more than one.
     """
     path = Path(path)
     with opened(path, max_pixels) as source:
-        planes = decode(source, lambda image: _to_rgb(path, image))
-        gathered = gather(source)
-        metadata, notes = gathered.metadata, gathered.notes
-        if source.header.mode == "CMYK":
-            metadata = _with_srgb(metadata)
-            notes += ("its CMYK colours were converted to sRGB, at 8 bits, by its own profile",)
-        turn = source.orientation
-        return Picture(
-            color=orient(planes.color, turn),
-            alpha=None if planes.alpha is None else orient(planes.alpha, turn),
-            depth=source.header.depth,
-            mode=source.header.mode,
-            format=source.header.format,
-            metadata=metadata,
-            notes=notes,
-        )
+        if source.header.frames > 1:
+            what = "pages" if source.header.format == "TIFF" else "frames"
+            raise unreadable(
+                path,
+                f"it has {source.header.frames} {what} and one picture was asked for; give the "
+                "file to a restorekit command, such as upscale, which does all of them, or save "
+                f"the one you want of the {what} alone",
+            )
+        return _picture(source)
+
+
+def frames(
+    path: Path | str, *, max_pixels: int = MAX_PIXELS, max_frames: int = MAX_FRAMES
+) -> Iterator[Picture]:
+    """The frames or pages of a file in turn, each upright and as it is shown; one of a picture.
+
+    Lazy: one frame is decoded at a time, and nothing is opened before the first is asked for.
+    What earlier frames leave standing is laid under the later ones. `max_pixels` is a frame's.
+
+    Raises ImageError as `read` does, when a frame is reached that cannot be read, and at once for
+    more than `max_frames`.
+    """
+    path = Path(path)
+    with opened(path, max_pixels) as source:
+        count = source.header.frames
+        if count > max_frames:
+            raise unreadable(
+                path,
+                f"it has {count:,} frames and the limit is {max_frames:,}; raise the limit "
+                "(max_frames) if you trust the file",
+            )
+        yield _picture(source)
+        for number in range(1, count):
+            yield _picture(source.at(number, max_pixels))
+
+
+def _picture(source: Source) -> Picture:
+    planes = decode(source, lambda image: _to_rgb(source.path, image))
+    gathered = gather(source)
+    metadata, notes = gathered.metadata, (*planes.notes, *gathered.notes)
+    if source.header.mode == "CMYK":
+        metadata = _with_srgb(metadata)
+        notes += ("its CMYK colours were converted to sRGB, at 8 bits, by its own profile",)
+    turn = source.orientation
+    return Picture(
+        color=orient(planes.color, turn),
+        alpha=None if planes.alpha is None else orient(planes.alpha, turn),
+        depth=source.header.depth,
+        mode=source.header.mode,
+        format=source.header.format,
+        metadata=metadata,
+        notes=notes,
+    )
 
 
 def _to_rgb(path: Path, image: Image.Image) -> Image.Image:

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from PIL import features
 from PIL.ImageFile import ImageFile
 
-from restorekit.images import exif, formats, orientation, png
+from restorekit.images import boxes, exif, formats, gif, orientation, png_chunks, tiff_survey, webp
 from restorekit.images.failures import early_end, reading, unreadable
+from restorekit.images.formats import Format
 from restorekit.images.picture import Header
 from restorekit.images.quiet import quiet
+from restorekit.images.survey import Survey
+from restorekit.images.tiff_samples import Layout, Tiff, layout_of
 
 _READ_MODES = frozenset(
     {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"}
 )
-_NEW_SUBFILE_TYPE, _BITS, _PLANAR, _SUB_FILES, _DNG_VERSION = 254, 258, 284, 330, 50706
+_NEW_SUBFILE_TYPE, _BITS, _ORIENTATION, _SUB_FILES, _DNG_VERSION = 254, 258, 274, 330, 50706
+_SURVEYS: dict[str, Callable[[BinaryIO, int], Survey]] = {
+    "PNG": png_chunks.survey,
+    "WEBP": webp.survey,
+    "GIF": gif.survey,
+    "AVIF": boxes.survey,
+    "HEIC": boxes.survey,
+    "JPEG2000": boxes.survey,
+    "TIFF": tiff_survey.survey,
+}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture file: `image` is Pillow's, not loaded; `orientation` is still to be undone."""
+    """A picture file: `image` is Pillow's, not loaded, at the frame that `header` describes.
+
+    `orientation` is still to be undone; `layout` says how the samples of a TIFF lie that Pillow
+    would not hand over whole; `pages` are Pillow's numbers of the frames.
+    """
 
     path: Path
     file: BinaryIO
     image: ImageFile
     header: Header
+    survey: Survey
+    pages: tuple[int, ...]
     orientation: int
     exif: bytes | None
     xmp: bytes | None
+    layout: Layout | None
 
     @property
     def rawmode(self) -> str:
@@ -42,7 +61,15 @@ class Source:
 
     def reopen(self) -> ImageFile:
         """The same picture once more, not loaded."""
-        return _pillow(self.header.format, self.file)
+        return _pillow(self.path, formats.format_for(self.header.format), self.file)
+
+    def at(self, frame: int, max_pixels: int) -> Source:
+        """The same file at another of its frames. Raises ImageError where that cannot be read."""
+        if isinstance(self.image, Tiff):
+            self.image.info.clear()  # or a page would inherit the profile of the one before
+        with quiet(max_pixels):
+            self.image.seek(self.pages[frame])
+        return _described(self, self.image, max_pixels)
 
 
 @contextmanager
@@ -59,12 +86,22 @@ def rawmode(image: ImageFile) -> str:
     return first if isinstance(first, str) else ""
 
 
-def _pillow(name: str, file: BinaryIO) -> ImageFile:
+def _pillow(path: Path, entry: Format, file: BinaryIO) -> ImageFile:
     """Pillow's reader of this format, made without Image.open: only ours are tried."""
-    module, kind = formats.format_for(name).plugin.split(".")
+    module, kind = entry.plugin.rsplit(".", 1)
+    if entry.feature and not features.check(entry.feature):
+        raise unreadable(path, f"it is {entry.name}, which this build of Pillow does not read")
     file.seek(0)
+    try:
+        reader = Tiff if entry.name == "TIFF" else getattr(import_module(module), kind)
+    except ImportError:
+        raise unreadable(
+            path,
+            f"it is {entry.name}, for which a part is missing: pip install "
+            f"'restorekit[{entry.extra}]'",
+        ) from None
     with quiet():
-        return getattr(import_module(f"PIL.{module}"), kind)(file)
+        return reader(file)
 
 
 def _examine(path: Path, file: BinaryIO, max_pixels: int) -> Source:
@@ -76,39 +113,48 @@ def _examine(path: Path, file: BinaryIO, max_pixels: int) -> Source:
         raise unreadable(path, "it is empty (0 bytes); copy it again from its source")
     if entry is None:
         raise unreadable(path, _stranger(head))
-    early = _whole_png(path, file, length, max_pixels) if entry.name == "PNG" else None
-    if entry.name == "WEBP":
-        _check_whole_webp(path, head, length)
-    image = _pillow(entry.name, file)
-    blob = (early and early.exif) or _exif(image)
-    xmp = (early and early.xmp) or _packet(image)
-    turn = _orientation(image, blob, xmp)
-    width, height = reversed(image.size) if orientation.turned(turn) else image.size
-    header = Header(entry.name, width, height, _mode(image), _depth(image))
-    _check_pixels(path, width, height, max_pixels)
-    _check_kind(path, image, head)
-    return Source(path, file, image, header, turn, blob, xmp)
+    found = _SURVEYS.get(entry.name, _no_survey)(file, length)
+    _check_pixels(path, *found.size, max_pixels)
+    if found.missing:
+        raise unreadable(path, early_end(length, max(found.missing, 0)))
+    image = _pillow(path, entry, file)
+    if entry.name == "TIFF":
+        _check_raw(path, image, head)
+    pages = _pages(image)
+    header = Header(entry.name, 0, 0, "", 0, len(pages))
+    source = Source(path, file, image, header, found, pages, 1, None, None, None)
+    return source.at(0, max_pixels) if pages[0] else _described(source, image, max_pixels)
+
+
+def _described(source: Source, image: ImageFile, max_pixels: int) -> Source:
+    """The source with all that the frame at which its image stands says of itself."""
+    name = source.header.format
+    layout = layout_of(image.tag_v2) if isinstance(image, Tiff) else None
+    blob = _exif(source.survey.exif or image.info.get("exif"))
+    xmp = source.survey.xmp or _packet(image)
+    turn = _orientation(image, blob, xmp, layout)
+    width, height = image.size
+    if orientation.turned(turn) and layout is None:  # a TIFF's size is that of the upright picture
+        width, height = height, width
+    mode, depth = (layout.mode, layout.depth) if layout else (_mode(image), _depth(image))
+    if name == "GIF" and len(source.pages) > 1:
+        mode = "RGBA"  # whatever a frame is made of, what it shows may have holes
+    _check_pixels(source.path, width, height, max_pixels)
+    if layout is None:
+        _check_kind(source.path, image)
+    header = replace(source.header, width=width, height=height, mode=mode, depth=depth)
+    return replace(source, header=header, orientation=turn, exif=blob, xmp=xmp, layout=layout)
+
+
+def _no_survey(_file: BinaryIO, _length: int) -> Survey:
+    """Of a JPEG or a BMP, whose decoders see every byte."""
+    return Survey()
 
 
 def _stranger(head: bytes) -> str:
     if name := formats.foreign(head):
         return f"it is {name}; save it as PNG or TIFF first"
     return f"its content is not that of {formats.format_names()}; check what it is"
-
-
-def _whole_png(path: Path, file: BinaryIO, length: int, max_pixels: int) -> png.Survey:
-    """What the chunks say, also those behind the pixels; the size is checked before the end."""
-    found = png.survey(file, length)
-    _check_pixels(path, found.width, found.height, max_pixels)
-    if found.missing:
-        raise unreadable(path, early_end(length, found.missing))
-    return found
-
-
-def _check_whole_webp(path: Path, head: bytes, length: int) -> None:
-    missing = struct.unpack_from("<L", head, 4)[0] + 8 - length
-    if missing > 0:
-        raise unreadable(path, early_end(length, missing))
 
 
 def _check_pixels(path: Path, width: int, height: int, max_pixels: int) -> None:
@@ -120,49 +166,56 @@ def _check_pixels(path: Path, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _exif(image: ImageFile) -> bytes | None:
-    blob = image.info.get("exif")
-    if not blob and (raw := image.info.get("Raw profile type exif")):
-        # ImageMagick's way before PNG had a chunk for it: three lines of header, then hex.
-        with suppress(ValueError):
-            blob = bytes.fromhex("".join(raw.split("\n")[3:]))
+def _exif(blob: bytes | None) -> bytes | None:
     return exif.strip_prefix(blob) if blob else None
 
 
 def _packet(image: ImageFile) -> bytes | None:
-    found = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    found = image.info.get("xmp")
     return found.encode("utf-8", "replace") if isinstance(found, str) else found or None
 
 
-def _orientation(image: ImageFile, blob: bytes | None, xmp: bytes | None) -> int:
-    """What is left to undo: Pillow turns a TIFF upright by itself."""
-    if hasattr(image, "tag_v2"):
-        return 1
+def _orientation(
+    image: ImageFile, blob: bytes | None, xmp: bytes | None, layout: Layout | None
+) -> int:
+    """What is left to undo: Pillow turns a TIFF upright by itself, where it reads its pixels."""
+    if isinstance(image, Tiff):
+        stated = image.tag_v2.get(_ORIENTATION, 1) if layout else 1
+        return stated if stated in range(1, 9) else 1
     return exif.orientation(blob) or orientation.in_xmp(xmp)
 
 
 def _depth(image: ImageFile) -> int:
-    return 16 if image.mode.startswith("I;16") or _wide(image) else 8
+    return 16 if image.mode.startswith("I;16") or _wide(image) or _is_deep_heif(image) else 8
+
+
+def _is_deep_heif(image: ImageFile) -> bool:
+    return image.format == "HEIF" and image.info.get("bit_depth", 8) > 8
 
 
 def _wide(image: ImageFile) -> bool:
     """True for 16-bit samples of which Pillow itself would keep eight."""
-    return ";16" in rawmode(image) and not image.mode.startswith(("I", "CMYK"))
+    # A moving PNG's frames are laid over one another by Pillow, at 8 bits.
+    moves = getattr(image, "n_frames", 1) > 1
+    return not moves and ";16" in rawmode(image) and not image.mode.startswith(("I", "CMYK"))
 
 
 def _mode(image: ImageFile) -> str:
+    if _is_deep_heif(image) and image.mode in ("RGB", "RGBA"):
+        return f"{image.mode};16"
     if not _wide(image):
         return "I;16" if image.mode.startswith("I;16") else image.mode
     return f"{rawmode(image).split(';')[0].replace('RGBX', 'RGB').replace('a', 'A')};16"
 
 
-def _check_kind(path: Path, image: ImageFile, head: bytes) -> None:
-    """Refuse what would come out wrong: moving pictures, raw files, samples we do not read."""
-    if hasattr(image, "tag_v2"):
-        _check_tiff(path, image, head)
-    elif getattr(image, "n_frames", 1) > 1:
-        frames = getattr(image, "n_frames", 1)
-        raise unreadable(path, f"it moves ({frames} frames); save the frame you want as a picture")
+def _check_kind(path: Path, image: ImageFile) -> None:
+    """Refuse samples that would come out wrong."""
+    if isinstance(image, Tiff) and _loses_bits(image):
+        raise unreadable(
+            path,
+            "its samples have more than 8 bits but lie so that only 8 would be read; save it again "
+            "as RGB or grey with 16 bits a sample",
+        )
     if image.mode not in _READ_MODES:
         raise unreadable(
             path,
@@ -177,41 +230,35 @@ def _check_kind(path: Path, image: ImageFile, head: bytes) -> None:
         )
 
 
-def _check_tiff(path: Path, image: Any, head: bytes) -> None:
+def _check_raw(path: Path, image: Any, head: bytes) -> None:
     tags = image.tag_v2
     reduced = tags.get(_NEW_SUBFILE_TYPE, 0) == 1
     if head[8:10] == b"CR" or _DNG_VERSION in tags or (reduced and _SUB_FILES in tags):
         raise unreadable(path, "it is a camera raw file; develop it to TIFF or JPEG first")
-    if _loses_bits(image, tags):
-        raise unreadable(
-            path,
-            "its samples have more than 8 bits but lie so that only 8 would be read; save it again "
-            "as interleaved RGB or grey with 16 bits a sample",
-        )
+
+
+def _loses_bits(image: Tiff) -> bool:
+    """True for deep samples that Pillow would hand over in a mode of 8 bits. (CMYK goes through a
+    profile at 8 bits and is noted.)"""
+    bits = image.tag_v2.get(_BITS, 1)
+    deepest = max(bits if isinstance(bits, tuple) else (bits,))
+    return deepest > 8 and image.mode not in ("CMYK", "I", "F") and _depth(image) == 8
+
+
+def _pages(image: ImageFile) -> tuple[int, ...]:
+    """Pillow's numbers of the pictures that are not small or still copies of another."""
+    if image.format == "HEIF":  # the others are further pictures, not moments or pages of this one
+        return (image.tell(),)
     with quiet():
-        pages = _pages(image)
-    if pages > 1:
-        raise unreadable(path, f"it has {pages} pages; save the page you want as a picture")
-
-
-def _loses_bits(image: ImageFile, tags: Any) -> bool:
-    """True for deep samples that Pillow cannot hand over whole: in planes of their own, or in a
-    mode of 8 bits. (CMYK goes through a profile at 8 bits and is noted.)"""
-    bits = tags.get(_BITS, 1)
-    if max(bits if isinstance(bits, tuple) else (bits,)) <= 8 or image.mode in ("CMYK", "I", "F"):
-        return False
-    planes = tags.get(_PLANAR, 1) == 2 and len(image.getbands()) > 1
-    return planes or _depth(image) == 8
-
-
-def _pages(image: Any) -> int:
-    """Pages that are not small copies of another page."""
-    count = image.n_frames
-    if count == 1:
-        return 1
-    whole = 0
-    for number in range(count):
-        image.seek(number)
-        whole += image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) != 1
-    image.seek(0)
-    return whole
+        count = getattr(image, "n_frames", 1)
+        if not isinstance(image, Tiff):
+            # The picture for programs that do not play a PNG, where it is not one of the frames.
+            still = int(getattr(image, "default_image", False) and count > 1)
+            return tuple(range(still, count))
+        whole = []
+        for number in range(count):
+            image.seek(number)
+            if image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) != 1:
+                whole.append(number)
+        image.seek(0)
+    return tuple(whole or [0])

@@ -36,16 +36,16 @@ Tell = Callable[[int, int], None]
 """Told of progress: output pixels done, and of how many."""
 
 
-Fits = Callable[[int, int], None]
-"""Given the result's width and height before any work; raises where they cannot be written."""
+Planned = Callable[[Plan], None]
+"""Given the plan before any work; raises where its size cannot be written."""
 
 
 def _silent(done: int, total: int) -> None:
     """Tell nobody."""
 
 
-def _any_size(width: int, height: int) -> None:
-    """Every size fits in memory."""
+def _any_plan(plan: Plan) -> None:
+    """Every plan is welcome in memory."""
 
 
 class Restorer:
@@ -98,7 +98,7 @@ class Restorer:
         self,
         picture: Picture,
         tell: Tell = _silent,
-        fits: Fits = _any_size,
+        planned: Planned = _any_plan,
         companions: Mapping[str, Picture] | None = None,
     ) -> Picture:
         """The restored picture, of the same mode, depth and metadata.
@@ -112,8 +112,8 @@ class Restorer:
             try:
                 with devices.as_written(self.device):
                     if self.task.exact:
-                        return self._restored_exactly(picture, others, tell, fits)
-                    return self._restored(picture, others, tell, fits)
+                        return self._restored_exactly(picture, others, tell, planned)
+                    return self._restored(picture, others, tell, planned)
             except (RuntimeError, MemoryError) as error:
                 if not devices.is_out_of_memory(error):
                     raise
@@ -139,14 +139,14 @@ class Restorer:
         return {name: to_tensor(image.color) for name, image in companions.items()}
 
     def _restored(
-        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, fits: Fits
+        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, planned: Planned
     ) -> Picture:
         color, alpha, depth = picture.color, picture.alpha, picture.depth
         even = alpha is None or alpha.min() == alpha.max()
         if alpha is not None and not even:
             color, depth = premultiply(color, alpha), 32
         plan = self._plan({"image": to_tensor(color), **others}, self.options)
-        fits(plan.size[1], plan.size[0])
+        planned(plan)
         check_room(plan.size, color.shape[2] * depth // 8 * (1 if even else 3))
         result = self._planes(plan, color, depth, tell)
         if alpha is None:
@@ -163,7 +163,7 @@ class Restorer:
         return replace(picture, color=result, alpha=restored)
 
     def _restored_exactly(
-        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, fits: Fits
+        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, planned: Planned
     ) -> Picture:
         """By a task that leaves what it does not change as it is: colours and alpha, bit for bit."""
         color, alpha = picture.color, picture.alpha
@@ -171,7 +171,7 @@ class Restorer:
         if alpha is not None:
             inputs["alpha"] = to_tensor(alpha[..., None])
         plan = self._plan(inputs, self.options)
-        fits(plan.size[1], plan.size[0])
+        planned(plan)
         check_room(plan.size, color.shape[2] * picture.depth // 8)
         result = self._planes(plan, color, picture.depth, tell)
         if alpha is None:
@@ -206,19 +206,22 @@ class Restorer:
         if plan.areas is not None:
             result[:] = 0
             laid(result, source if depth == 32 else quantise(source, depth), plan.place)
+
+        def sampled(values: Tensor) -> np.ndarray:
+            return to_samples(values.mean(1, keepdim=True) if grey else values, depth)
+
         windows = self._windows(plan)
         whole = Box(0, 0, *plan.size)
         done, total = 0, sum(region.clip(whole).pixels for region in self._regions(plan))
         for box, x0 in windows:
             finished = self.hooks.restorekit_finish(plan=plan, box=box, x0=x0)
-            values = finished.mean(1, keepdim=True) if grey else finished
             rows, columns = box.slices()
             part = result[rows, columns]
-            samples = to_samples(values, depth)
+            samples = sampled(finished)
             if plan.areas is None:
                 part[:] = samples
             else:  # what has not changed keeps the samples it had, whatever a float's last bit says
-                before = to_samples(to_tensor(part)[:, : samples.shape[2]], depth)
+                before = sampled(to_tensor(part))
                 np.copyto(part, samples, where=samples != before)
             done += box.pixels
             tell(done, total)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from restorekit.errors import UsageError
 from restorekit.images.formats import format_for, is_image_suffix
+from restorekit.images.picture import Header
+from restorekit.jobs.manifest import is_manifest
 
 # Pictures that are not read yet count as found, so that a run tells of them instead of losing them.
-_FOREIGN = {".avif", ".exr", ".gif", ".hdr", ".heic", ".heif", ".jp2", ".jxl", ".psd"}
+_FOREIGN = {".exr", ".hdr", ".jxl", ".psd"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def scan(named: Iterable[Path], out: Path) -> Found:
         for file in _walk(path, out, notes, missed):
             if is_image_suffix(file) or file.suffix.lower() in _FOREIGN:
                 sources.setdefault(file.absolute(), Source(file, file.relative_to(path)))
-            else:
+            elif not is_manifest(file):
                 others += 1
     if others:
         files = (
@@ -116,13 +121,16 @@ class Target:
     format: str
 
 
-def targets(found: Found, out: Path, format: str) -> list[Target]:
+def targets(found: Found, out: Path, format: str, suffix: str = "") -> list[Target]:
     """One target a source: the tree mirrored in `out`, or `out` itself for one file to one file.
 
-    format: "keep" or a format's name. UsageError where two sources would become one file, or one
-    would overwrite a source; compared without regard to case, as some file systems do.
+    format: "keep" or a format's name. suffix: goes between a name and its ending. UsageError where
+    two sources would become one file, or one would overwrite a source; compared without regard to
+    case and to how accents are written, as some file systems do.
     """
-    if is_image_suffix(out) and not os.path.isdir(out):  # noqa: PTH112 (is_dir raises for some)
+    if set(suffix) & {"/", "\\", "\0"}:
+        raise UsageError(f"--suffix {suffix!r} is no part of a file's name; leave slashes out")
+    if one_file(out):
         if len(found.sources) != 1:
             raise UsageError(
                 f"-o {out} names one file and there are {len(found.sources)} pictures; give a folder"
@@ -130,15 +138,24 @@ def targets(found: Found, out: Path, format: str) -> list[Target]:
         own = format_for(out.suffix)
         if format != "keep" and format_for(format) != own:
             raise UsageError(f"-o {out} and --format {format} contradict each other; leave one out")
+        if suffix:
+            raise UsageError(f"-o {out} and --suffix {suffix} contradict each other; leave one out")
         planned = [Target(source, out, own.name) for source in found.sources]
     else:
-        planned = [_target(source, out, format) for source in found.sources]
+        planned = [_target(source, out, format, suffix) for source in found.sources]
     _check_collisions(planned)
     return planned
 
 
-def _target(source: Source, out: Path, format: str) -> Target:
+def one_file(out: Path) -> bool:
+    """Whether `out` names a picture rather than a folder."""
+    return is_image_suffix(out) and not os.path.isdir(out)  # noqa: PTH112 (is_dir raises for some)
+
+
+def _target(source: Source, out: Path, format: str, suffix: str) -> Target:
     path = out / source.relative
+    if suffix:
+        path = path.with_name(path.stem + suffix + path.suffix)
     if format == "keep":
         return Target(source, path, "")
     wanted = format_for(format)
@@ -147,12 +164,17 @@ def _target(source: Source, out: Path, format: str) -> Target:
     return Target(source, path, wanted.name)
 
 
+def place(path: Path) -> str:
+    """Where a path leads, the same for names that some file systems take for one."""
+    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
+
+
 def _check_collisions(planned: Iterable[Target]) -> None:
     planned = list(planned)
     inputs = {os.path.realpath(target.source.path) for target in planned}
     seen: dict[str, Target] = {}
     for target in planned:
-        key = os.path.realpath(target.path).casefold()
+        key = place(target.path)
         if key in seen:
             raise UsageError(
                 f"{seen[key].source.path} and {target.source.path} would both become {target.path}; "
@@ -161,3 +183,52 @@ def _check_collisions(planned: Iterable[Target]) -> None:
         seen[key] = target
         if os.path.realpath(target.path) in inputs:
             raise UsageError(f"{target.path} is a source and would be overwritten; give another -o")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` parts of a run, `number` from 1, that need nothing of each other.
+
+    A picture's part is decided by its relative path alone, so files that come or go move no other.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def of(cls, text: str) -> Shard:
+        """The shard of "2/4"; UsageError where it is none."""
+        numbers = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+        if numbers and 1 <= int(numbers[1]) <= int(numbers[2]):
+            return cls(int(numbers[1]), int(numbers[2]))
+        raise UsageError(f"--shard {text!r} is no shard; write I/N, as 1/4 to 4/4 for four parts")
+
+    @property
+    def part(self) -> str:
+        """What tells the shard's manifest from another's."""
+        return f"-{self.number}of{self.count}" if self.count > 1 else ""
+
+    def holds(self, source: Source) -> bool:
+        """Whether a source is in this part. Those whose results might meet are in the same one."""
+        name = unicodedata.normalize("NFC", source.relative.as_posix()).casefold()
+        while is_image_suffix(name):
+            name = name[: name.rindex(".")]
+        hashed = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(hashed[:8]) % self.count == self.number - 1
+
+
+def resolve(target: Target, header: Header, exact: bool) -> Target:
+    """The target with its format known: the source's by content, and a suffix that tells it.
+
+    exact: a format that would lose what must be kept is replaced by PNG.
+    """
+    if target.format:
+        return target
+    own = format_for(header.format)
+    path = target.path
+    if exact and not own.lossless:
+        own = format_for("png")
+        path = path.with_suffix(own.suffixes[0])
+    elif path.suffix.lower() not in own.suffixes:
+        path = path.with_name(path.name + own.suffixes[0])
+    return Target(target.source, path, own.name)

@@ -19,7 +19,8 @@ NAMES = [
     "ＦＵＬＬ　ｗｉｄｔｈ.png",
     "quote'\"$HOME;&.png",
     "%s{}.png",
-    "n" * 240 + ".png",
+    "n" * 246 + ".png",
+    "日" * 83 + ".png",  # 253 bytes; 255 is the most that file systems hold
     "UPPER.PNG",
 ]
 
@@ -31,6 +32,29 @@ def test_names_of_every_kind_come_through(upscale: Run, tmp_path: Path) -> None:
     ran = upscale(tmp_path / "in", "-o", tmp_path / "öut 出力")
     assert ran.code == 0, ran.err
     assert sorted(tree(tmp_path / "öut 出力")) == sorted(NAMES)
+
+
+@pytest.mark.user("B4")
+def test_a_name_that_becomes_too_long_is_told_before_work(
+    upscale: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from restorekit.jobs.restorer import Restorer
+
+    monkeypatch.setattr(Restorer, "_planes", None)
+    save(tmp_path / "in" / ("n" * 251 + ".png"))
+    ran = upscale(tmp_path / "in", "-o", tmp_path / "out", "--suffix", "_x2")
+    assert ran.code == 1
+    assert "too long" in ran.err
+
+
+@pytest.mark.user("B8")
+def test_a_suffix_lets_results_lie_beside_their_sources(upscale: Run, tmp_path: Path) -> None:
+    photos = [save(tmp_path / name, noise(8, 9)) for name in ("a.png", "b.c.jpg")]
+    for _ in range(2):
+        ran = upscale(*photos, "-o", tmp_path, "--suffix", "_x2")
+        assert ran.code == 0, ran.err
+    assert "2 found = 0 done + 2 skipped" in ran.err
+    assert sorted(tree(tmp_path)) == ["a.png", "a_x2.png", "b.c.jpg", "b.c_x2.jpg"]
 
 
 @pytest.mark.user("B4")
@@ -163,8 +187,8 @@ def test_formats_are_converted(
     kept = {"jpg": ".jpeg"}.get(kind, suffix)  # a name that tells the format already is kept
     names = {"a": suffix, "b": suffix, "c": kept}
     assert sorted(tree(tmp_path / "out")) == sorted(k + v for k, v in names.items())
-    for path in (tmp_path / "out").iterdir():
-        with Image.open(path) as image:
+    for name in names:
+        with Image.open(tmp_path / "out" / (name + names[name])) as image:
             assert (image.format, image.size) == (format, (48, 32))
 
 
@@ -215,7 +239,7 @@ def test_progress_shows_the_file_its_number_and_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from restorekit.cli import task
-    from restorekit.jobs.run import Step
+    from restorekit.jobs.report import Step
 
     clock = [100.0]
     monkeypatch.setattr(task.time, "monotonic", lambda: clock[0])
@@ -254,7 +278,7 @@ def tell(step):
     if step.share == 1.0 and (not sizes or sizes[-1][0] != step.number):
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         sizes.append((step.number, pages * 4096))
-report = jobs.run(restorer, scan.targets(found, out, "keep"), tell=tell)
+report = jobs.run(restorer, scan.targets(found, out, "keep"), out, tell=tell)
 assert report.done == 60, report.failed
 print(dict(sizes)[15], dict(sizes)[60])
 """

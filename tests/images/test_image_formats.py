@@ -20,15 +20,18 @@ from restorekit.images import check_size, format_for, formats, is_image_suffix
         ("webp", "WEBP"),
         ("TIF", "TIFF"),
         (".dib", "BMP"),
+        (".gif", "GIF"),
+        ("jp2", "JPEG2000"),
+        (".HEIC", "HEIC"),
     ],
 )
 def test_a_format_is_found_by_suffix_and_by_name(given: str, name: str) -> None:
     assert format_for(given).name == name
 
 
-@pytest.mark.parametrize("given", [".gif", "", "exe", "."])
+@pytest.mark.parametrize("given", [".exr", "", "exe", "."])
 def test_an_unknown_format_lists_the_known_ones(given: str) -> None:
-    with pytest.raises(UsageError, match="PNG, JPEG, WEBP, TIFF or BMP"):
+    with pytest.raises(UsageError, match=r"use PNG, JPEG, .* or HEIC"):
         format_for(given)
 
 
@@ -61,7 +64,10 @@ def test_signatures_are_told_apart() -> None:
     assert formats.sniff(b"\x89PNG\r\n\x1a\n" + bytes(8)) is format_for("PNG")
     assert formats.sniff(b"RIFF\1\2\3\4WEBPVP8L") is format_for("WEBP")
     assert formats.sniff(b"RIFF\1\2\3\4WAVEfmt ") is None
-    assert formats.foreign(b"\0\0\0\x20ftypavif") == "an AVIF"
+    assert formats.sniff(b"\0\0\0\x20ftypavif") is format_for("AVIF")
+    assert formats.sniff(b"\0\0\0\x20ftypmif1\0\0\0\0mif1avif") is format_for("AVIF")
+    assert formats.sniff(b"\0\0\0\x20ftypmif1\0\0\0\0mif1heic") is format_for("HEIC")
+    assert formats.foreign(b"8BPS") == "a Photoshop document"
     assert formats.foreign(b"hello, world....") == ""
 
 
@@ -94,3 +100,32 @@ def test_reading_and_writing_need_no_torch() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.strip() == "False"
+
+
+def test_the_page_on_formats_says_what_the_table_says() -> None:
+    words = {
+        "icc": "ICC",
+        "exif": "EXIF",
+        "xmp": "XMP",
+        "iptc": "IPTC",
+        "dpi": "resolution",
+        "text": "texts",
+        "comment": "comment",
+        "colour": "colour chunks",
+    }
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    for f in formats.FORMATS:
+        depths = ["8"] + ["16"] * f.deep + ["32 float"] * f.floating
+        held = [w for key, w in words.items() if key in f.holds]
+        if "text" in f.holds:
+            held.remove("comment")  # one of its texts
+        cells = [
+            f.name,
+            " ".join(f.suffixes),
+            ", ".join(depths),
+            "yes" if f.alpha else "no",
+            "frames" if f.moving else "pages" if f.pages else "no",
+            "yes" if f.lossless else "no",
+            ", ".join(held),
+        ]
+        assert f"| {' | '.join(cells)} |" in page

@@ -204,12 +204,3 @@ def test_old_ways_to_keep_exif_in_png_are_read(tmp_path: Path) -> None:
     assert TAKEN in found.metadata.exif
     assert found.metadata.text == {}
     assert found.color[0, 0, 0] > found.color[-1, -1, 0]
-
-
-@pytest.mark.user("B5")
-def test_lost_companions_are_said(tmp_path: Path) -> None:
-    iptc = b"\x1c\x02\x19\0\x07harbour"
-    block = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc
-    segment = b"\xff\xed" + (len(block) + 2).to_bytes(2, "big") + block
-    Image.fromarray(ramp()).save(tmp_path / "a.jpg", extra=segment)
-    assert read(tmp_path / "a.jpg").notes == ("its IPTC record is not kept; EXIF and XMP are",)

@@ -120,10 +120,20 @@ def test_text_named_png_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.user("B6")
 def test_a_known_stranger_is_named(tmp_path: Path) -> None:
-    Image.fromarray(ramp()).save(tmp_path / "a.gif")
-    assert "it is a GIF; save it as PNG" in refusal(tmp_path / "a.gif")
-    (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0mif1heic" + bytes(40))
-    assert "it is a HEIC" in refusal(tmp_path / "b.jpg")
+    (tmp_path / "a.png").write_bytes(b"8BPS" + bytes(40))
+    assert "it is a Photoshop document; save it as PNG" in refusal(tmp_path / "a.png")
+    (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40))
+    assert "it is a JPEG XL" in refusal(tmp_path / "b.jpg")
+
+
+@pytest.mark.user("B6")
+def test_a_missing_part_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    assert "it is HEIC, for which a part is missing" in refusal(tmp_path / "b.jpg")
+    assert "pip install 'restorekit[heif]'" in refusal(tmp_path / "b.jpg")
+    with pytest.raises(ImageError, match=r"pip install 'restorekit\[heif\]'"):
+        write(picture(), tmp_path / "a.heic")
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -306,13 +316,15 @@ def test_the_transparent_grey_of_few_bits_is_found(tmp_path: Path, bits: int) ->
     np.testing.assert_array_equal(found.alpha == 0, levels == 2)
 
 
-def test_moving_pictures_and_pages_are_refused(tmp_path: Path) -> None:
+def test_several_pictures_are_counted_and_not_taken_for_one(tmp_path: Path) -> None:
     frames = [Image.fromarray(ramp()), Image.fromarray(255 - ramp())]
-    for suffix in (".png", ".webp", ".tif"):
+    for suffix in (".png", ".webp", ".tif", ".gif", ".avif"):
         frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
-    assert "it moves (2 frames)" in refusal(tmp_path / "a.png")
-    assert "it moves (2 frames)" in refusal(tmp_path / "a.webp")
-    assert "it has 2 pages" in refusal(tmp_path / "a.tif")
+        what = "pages" if suffix == ".tif" else "frames"
+        said = refusal(tmp_path / f"a{suffix}")
+        assert f"it has 2 {what}" in said
+        assert "give the file to a restorekit command, such as upscale" in said
+        assert probe(tmp_path / f"a{suffix}").frames == 2
 
 
 def test_a_thumbnail_page_is_no_second_page(tmp_path: Path) -> None:
@@ -322,9 +334,9 @@ def test_a_thumbnail_page_is_no_second_page(tmp_path: Path) -> None:
     assert read(tmp_path / "a.tif").width == 40
 
 
-def test_float_samples_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
-    assert "mode F" in refusal(tmp_path / "a.tif")
+def test_samples_without_a_known_range_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((4, 4), np.int32)).save(tmp_path / "a.tif")
+    assert "mode I" in refusal(tmp_path / "a.tif")
 
 
 def test_a_camera_raw_is_not_taken_for_its_thumbnail(tmp_path: Path) -> None:

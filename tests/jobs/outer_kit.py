@@ -21,6 +21,7 @@ from restorekit import plugins
 from restorekit.api import split_options
 from restorekit.cli import main
 from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.jobs.manifest import is_manifest
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.settings import Settings
 from restorekit.models import store
@@ -174,6 +175,21 @@ def pixels_of(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A small picture, photo.png."""
+    return save(tmp_path / "photo.png")
+
+
+def one_sentence(text: str, *words: str) -> None:
+    """The text is one line that says all of these."""
+    lines = [line for line in text.splitlines() if not line.startswith("Usage:")]
+    lines = [line for line in lines if line and not line.startswith("Try ")]
+    assert len(lines) == 1, text
+    for word in words:
+        assert word in lines[0], text
+
+
 def bomb(width: int = 30_000, height: int = 30_000) -> bytes:
     """A PNG whose header promises far more pixels than it has bytes."""
 
@@ -189,8 +205,8 @@ def bomb(width: int = 30_000, height: int = 30_000) -> bytes:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too: name → bytes."""
-    files = (p for p in folder.rglob("*") if p.is_file())
+    """Every file below a folder but manifests, hidden ones too: name → bytes."""
+    files = (p for p in folder.rglob("*") if p.is_file() and not is_manifest(p))
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 

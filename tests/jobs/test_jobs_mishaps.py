@@ -16,8 +16,8 @@ from restorekit import device as devices
 from restorekit.errors import DeviceError, ImageError, UsageError
 from restorekit.images import Picture, from_array
 from restorekit.jobs import restorer as restorer_module
+from restorekit.jobs.checks import check_result
 from restorekit.jobs.restorer import Restorer
-from restorekit.jobs.run import check_result
 
 Build = Callable[..., Restorer]
 
@@ -188,7 +188,10 @@ def test_the_first_budget_holds_a_tile_and_little_of_the_memory(
     restorer: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert restorer(tile=64).budget == (64 + 2 * 32) ** 2
-    for free, expected in ((0, restorer_module.SMALLEST_TILE), (1 << 50, 1 << 23)):
+    for free, expected in (
+        (0, restorer_module.SMALLEST_TILE),
+        (1 << 50, restorer_module.LARGEST_CALL),
+    ):
         monkeypatch.setattr(devices, "memory", lambda _, f=free: devices.Memory(f, 1 << 50))
         assert restorer().budget == expected
 

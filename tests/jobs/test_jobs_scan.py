@@ -8,7 +8,7 @@ import pytest
 
 from restorekit.errors import UsageError
 from restorekit.images.formats import FORMATS
-from restorekit.jobs.run import Report
+from restorekit.jobs.report import Report
 from restorekit.jobs.scan import Found, Source, scan, targets
 
 
@@ -18,9 +18,9 @@ def touch(*paths: Path) -> None:
         path.write_bytes(b"")
 
 
-def planned(*names: str, out: str = "out", format: str = "keep") -> list[str]:
+def planned(*names: str, out: str = "out", format: str = "keep", suffix: str = "") -> list[str]:
     sources = tuple(Source(Path("in") / name, Path(name)) for name in names)
-    return [t.path.as_posix() for t in targets(Found(sources, 0, ()), Path(out), format)]
+    return [t.path.as_posix() for t in targets(Found(sources, 0, ()), Path(out), format, suffix)]
 
 
 def test_sources_are_sorted_and_named_once(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_every_suffix_of_every_format_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.user("B6")
 def test_pictures_of_unread_formats_count_as_found(tmp_path: Path) -> None:
-    touch(tmp_path / "a.heic", tmp_path / "b.GIF", tmp_path / "c.txt")
+    touch(tmp_path / "a.exr", tmp_path / "b.JXL", tmp_path / "c.txt")
     found = scan([tmp_path], tmp_path / "out")
     assert len(found.sources) == 2
     assert found.others == 1
@@ -51,6 +51,9 @@ def test_targets_mirror_the_tree() -> None:
     assert planned("a.b.jpeg", "c.tif", format="png") == ["out/a.b.png", "out/c.png"]
     assert planned("a.JPG", "b.jfif", format="jpg") == ["out/a.JPG", "out/b.jfif"]
     assert planned("a.png", out="x/b.webp") == ["x/b.webp"]
+    assert planned("s/a.b.png", "c", suffix="_x4") == ["out/s/a.b_x4.png", "out/c_x4"]
+    assert planned("a.tif", format="png", suffix=" large") == ["out/a large.png"]
+    assert planned("a.png", out="in", suffix="_x4") == ["in/a_x4.png"]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,10 @@ def test_targets_mirror_the_tree() -> None:
     [
         (("a.png", "a.bmp"), {"format": "jpg"}),
         (("a.png", "A.png"), {}),
+        (("ü.png", "u\u0308.png"), {}),
+        (("a.png", "a_x4.png"), {"out": "in", "suffix": "_x4"}),
+        (("a.png",), {"suffix": "/x"}),
+        (("a.png",), {"out": "c.png", "suffix": "_x4"}),
         (("a.png", "b.png"), {"out": "c.png"}),
         (("a.png",), {"out": "c.png", "format": "webp"}),
         (("a.png",), {"out": "in"}),

@@ -1,0 +1,44 @@
+"""The images that go with a picture: one file for all of them, or a folder that mirrors theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from restorekit.errors import ImageError, UsageError
+from restorekit.images.formats import is_image_suffix
+from restorekit.jobs.scan import Source
+
+
+def check(given: Mapping[str, Path]) -> None:
+    """UsageError where something named is not there, before any work."""
+    for name, path in given.items():
+        if not path.exists():
+            raise UsageError(f"--{name} {path}: there is no such file or folder")
+
+
+def of(source: Source, given: Mapping[str, Path]) -> dict[str, Path]:
+    """The files that go with a source, by the name of the input; ImageError where one is missing.
+
+    In a folder it lies where the source lies in its own, under the same name; its ending may differ.
+    """
+    return {name: _beside(source, name, path) for name, path in given.items()}
+
+
+def _beside(source: Source, name: str, given: Path) -> Path:
+    if not given.is_dir():
+        return given
+    exact = given / source.relative
+    if exact.is_file():
+        return exact
+    like = [
+        path
+        for path in sorted(exact.parent.glob("*"))
+        if path.stem == exact.stem and is_image_suffix(path)
+    ]
+    if len(like) == 1:
+        return like[0]
+    if like:
+        names = " and ".join(path.name for path in like)
+        raise ImageError(f"{source.path}: its {name} could be {names} in {exact.parent}; leave one")
+    raise ImageError(f"{source.path} has no {name}: there is no {exact.with_suffix('')}.*")

@@ -1,0 +1,213 @@
+"""What a run would do, told before it does anything: files, sizes, network calls, memory, time, disk."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from restorekit.engine.loop import Engine, Run
+from restorekit.engine.tiles import Box, best_tile, cut
+from restorekit.errors import RestoreError
+from restorekit.images import Header, Picture
+from restorekit.jobs.restorer import BYTES_PER_PIXEL, Restorer
+from restorekit.jobs.stages import LARGE, Attempt, Stages
+from restorekit.task import Plan
+
+_SIDE = 512  # of the result that is restored to measure the machine
+# Bytes to a sample of a photograph in another format than its source's, at the usual settings.
+_LOSSLESS, _LOSSY = 0.6, 0.12
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the network does for one plane set: the result's (height, width), the calls it takes,
+    and the pixels they see, margins counted."""
+
+    size: tuple[int, int]
+    calls: int
+    pixels: int
+    largest: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One file: what is done, or why nothing is (`skipped`, `fails`). memory, disk: bytes."""
+
+    source: Path
+    path: Path
+    before: tuple[int, int] = (0, 0)
+    frames: int = 1
+    work: Work | None = None
+    memory: int = 0
+    disk: int = 0
+    skipped: str = ""
+    fails: str = ""
+
+    def __str__(self) -> str:
+        if self.work is None:
+            return self.fails or f"{self.source}: {self.skipped}"
+        sizes = " → ".join(f"{w:,} x {h:,}" for h, w in (self.before, self.work.size))
+        calls = "1 call" if self.work.calls == 1 else f"{self.work.calls:,} calls"
+        frames = f"{self.frames:,} frames of " if self.frames > 1 else ""
+        return f"{self.source} → {self.path}: {frames}{sizes} pixels, {calls} of the network"
+
+
+def forecasts(stages: Stages) -> Iterator[Forecast]:
+    """What would become of each file; only headers are read."""
+    worker = lru_cache(maxsize=1024)(lambda size: _work(stages.restorer, size))
+    for target in stages.chosen:
+        attempt = Attempt(target)
+        attempt.do("read", stages.examine)
+        source, path, header = attempt.source, attempt.target.path, attempt.header
+        if attempt.error:
+            yield Forecast(source, path, fails=stages.report.fail(source, attempt.error))
+        elif attempt.skipped or header is None:
+            yield Forecast(source, path, skipped=attempt.skipped)
+        else:
+            before = (header.height, header.width)
+            try:
+                work = worker(before)
+            except RestoreError as error:
+                yield Forecast(source, path, fails=stages.report.fail(source, error))
+                continue
+            passes = header.frames * (2 if "A" in header.mode else 1)  # alpha is restored by itself
+            yield Forecast(
+                source,
+                path,
+                before,
+                header.frames,
+                replace(work, calls=work.calls * passes, pixels=work.pixels * passes),
+                _memory(header, work),
+                _disk(header, work, source, attempt.target.format),
+            )
+
+
+def _work(restorer: Restorer, before: tuple[int, int]) -> Work:
+    """What a picture of this (height, width) asks of the network."""
+    size = _size(restorer, before)
+    engine = replace(restorer.engine, budget=restorer.budget)
+    calls = [box.pixels for box in _calls(engine, size, restorer.runs())]
+    return Work(size, len(calls), sum(calls), max(calls))
+
+
+def _size(restorer: Restorer, before: tuple[int, int]) -> tuple[int, int]:
+    """The result's (height, width), from an empty picture in the place of the real one.
+
+    Where that says nothing, since there are further images or a stage before, all of the picture is
+    taken to be done at its own size.
+    """
+    if len(restorer.task.inputs) > 1:
+        return before
+    empty = torch.zeros(1, 1, 1, 1).expand(1, 3, *before)
+    inputs = dict.fromkeys(restorer.task.inputs, empty)
+    plan = restorer.hooks.restorekit_prepare(inputs=inputs, options=restorer.options)
+    return plan.size if isinstance(plan, Plan) else before
+
+
+def _calls(engine: Engine, size: tuple[int, int], runs: list[Run]) -> Iterator[Box]:
+    """The windows that the network's calls see, in the way of `Engine.restore`."""
+    canvas, margin = engine.canvas(size), engine.margin
+    reach = max(run.evaluations for run in runs) * margin
+    for region in engine.regions(size, runs):
+        grown = region.grow(reach, canvas)
+        for run in runs:
+            for later in range(run.evaluations):
+                area = region.grow(later * margin, canvas)
+                tile = best_tile(area, margin, engine.multiple, engine.budget, grown)
+                yield from (box.grow(margin, canvas).clip(grown) for box in cut(area, *tile))
+
+
+def _memory(header: Header, work: Work) -> int:
+    """Bytes of a picture's own while it is restored and written: its planes, their tensor, and the
+    result twice, as planes and as they are encoded."""
+    alpha, channels = "A" in header.mode, 1 if header.mode[0] in "1LIF" else 3
+    source = header.width * header.height * 4 * (channels + alpha + 3)
+    result = work.size[0] * work.size[1] * channels * header.depth // 8
+    return source + 2 * result * (3 if alpha else 1)
+
+
+def _disk(header: Header, work: Work, source: Path, format: str) -> int:
+    """Bytes of the result: as its source's, pixel for pixel, where the format is the same."""
+    pixels = work.size[0] * work.size[1] * header.frames
+    channels = (1 if header.mode[0] in "1LIF" else 3) + ("A" in header.mode)
+    plain = pixels * channels * (header.depth // 8)
+    if format == header.format:
+        given = header.width * header.height * header.frames
+        return min(plain, int(source.stat().st_size * pixels / given))
+    return int(plain * (1.0 if format == "BMP" else _LOSSY if format == "JPEG" else _LOSSLESS))
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of forecasts. memory: bytes at the worst moment. seconds: None where not measured."""
+
+    done: int
+    skipped: int
+    failed: int
+    megapixels: float
+    calls: int
+    memory: int
+    disk: int
+    free: int
+    seconds: float | None
+
+    def lines(self, device: object) -> list[str]:
+        """The totals as a person reads them."""
+        found = self.done + self.skipped + self.failed
+        about = "unknown" if self.seconds is None else f"about {self.seconds:,.0f} s"
+        short = "; too little" if self.disk > self.free else ""
+        return [
+            f"{found} found = {self.done} to do + {self.skipped} skipped + {self.failed} that fail",
+            f"result: {self.megapixels:,.1f} megapixels in {self.calls:,} calls of the network",
+            f"time: {about} on {device}, reading and writing not counted",
+            f"memory: at most about {self.memory / 2**30:,.1f} GiB beside the program's own",
+            f"disk: about {self.disk / 2**20:,.1f} MiB; {self.free / 2**30:,.1f} GiB are free{short}",
+        ]
+
+
+def totals(restorer: Restorer, found: Iterable[Forecast], out: Path) -> Totals:
+    """The sums, with the time that the network takes for them on this machine, measured now."""
+    done = skipped = failed = calls = pixels = seen = disk = largest = 0
+    small, large = [0, 0], 0
+    for one in found:
+        if one.work is None:
+            skipped, failed = skipped + bool(one.skipped), failed + bool(one.fails)
+            continue
+        done, calls, disk = done + 1, calls + one.work.calls, disk + one.disk
+        pixels += one.work.size[0] * one.work.size[1] * one.frames
+        seen += one.work.pixels
+        largest = max(largest, one.work.largest)
+        if one.before[0] * one.before[1] > LARGE:
+            large = max(large, one.memory)
+        else:
+            small = sorted([*small, one.memory])[-2:]
+    # Two small pictures meet, one in hand and one read or written, and so does a large one with one.
+    memory = largest * BYTES_PER_PIXEL + max(sum(small), large + small[1])
+    rate = _rate(restorer) if done else 1.0
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    seconds = seen / rate if rate else None
+    return Totals(done, skipped, failed, pixels / 1e6, calls, memory, disk, free, seconds)
+
+
+def _rate(restorer: Restorer) -> float | None:
+    """Pixels a second that the network sees, from one small picture; None where that is no picture
+    for the task."""
+    try:
+        enlarged = _work(restorer, (_SIDE, _SIDE)).size[0] / _SIDE
+        side = max(16, round(_SIDE / enlarged))
+        rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) / side
+        picture = Picture(np.stack([rows, columns, 1 - rows], 2))
+        restorer(picture)  # the first time is slower
+        started = time.perf_counter()
+        restorer(picture)
+        return _work(restorer, (side, side)).pixels / (time.perf_counter() - started)
+    except RestoreError:
+        return None

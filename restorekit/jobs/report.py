@@ -1,0 +1,93 @@
+"""What became of every file of a run, in words that add up."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from restorekit.errors import RestoreError
+
+
+@dataclass(frozen=True)
+class Step:
+    """Progress within a run: the file in hand, its number, its finished share in [0, 1], and how
+    many files before it took no work."""
+
+    path: Path
+    number: int
+    share: float
+    skipped: int = 0
+
+
+@dataclass
+class Report:
+    """What became of every source: found = done + skipped + failed + left.
+
+    tracebacks: of the failures, kept where RESTOREKIT_DEBUG=1.
+    """
+
+    found: int
+    done: int = 0
+    skipped: int = 0
+    failed: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list)
+    stopped: bool = False
+    _noted: dict[str, Path] = field(default_factory=dict)
+    _times: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def left(self) -> int:
+        """Files not reached, because the run was stopped."""
+        return self.found - self.done - self.skipped - len(self.failed)
+
+    @property
+    def exit_code(self) -> int:
+        """0: every picture is there. 1: some failed. 130: stopped by the person."""
+        return 130 if self.stopped else int(bool(self.failed))
+
+    def note(self, path: Path, text: str) -> None:
+        """Say something of a file. What holds of many files is said once, with their number."""
+        self._noted.setdefault(text, path)
+        self._times[text] += 1
+
+    @property
+    def notes(self) -> list[str]:
+        """One sentence for each thing said: of which file, and of how many more."""
+        return [
+            f"{path}{_and_more(self._times[text] - 1)}: {text}"
+            for text, path in self._noted.items()
+        ]
+
+    def fail(self, path: Path, error: Exception) -> str:
+        """Count a file as failed; the sentence that says so, which names the file."""
+        sentence = _sentence(path, error)
+        self.failed.append(sentence)
+        if os.environ.get("RESTOREKIT_DEBUG") == "1":
+            self.tracebacks.append("".join(traceback.format_exception(error)))
+        return sentence
+
+    def summary(self) -> str:
+        """One line that adds up."""
+        left = f" + {self.left} left" if self.left else ""
+        return (
+            f"{self.found} found = {self.done} done + {self.skipped} skipped + "
+            f"{len(self.failed)} failed{left}"
+        )
+
+
+def _and_more(count: int) -> str:
+    return f" (and {count:,} more)" if count else ""
+
+
+def _sentence(path: Path, error: Exception) -> str:
+    if isinstance(error, RestoreError):
+        reason = str(error)
+    elif isinstance(error, OSError):
+        reason = str(error.strerror or error)
+    else:  # a bug of ours or a library's costs this file, not the run
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason += "; this is a bug (RESTOREKIT_DEBUG=1 shows where)"
+    return reason if path.name in reason else f"{path}: {reason}"
