@@ -33,7 +33,8 @@ LATEST = Path(__file__).resolve().parent / "results" / "latest"
 class Run:
     """What a run has found so far: a record for JSON, and sections of its page."""
 
-    def __init__(self, suite: str, model: Path | None = None) -> None:
+    def __init__(self, suite: str, model: Path | None = None, only: str = "") -> None:
+        self.only = only
         self.models = {read_card(model).task: str(model)} if model else {}
         self.record: dict[str, Any] = {
             "suite": suite,
@@ -46,7 +47,7 @@ class Run:
 
     def score(self, suites: Sequence[quality.Suite]) -> None:
         """Run suites of quality, print their tables and keep them."""
-        for suite in suites:
+        for suite in (s for s in suites if self.only in s.name):
             results = suite.run(self.models.get(suite.task))
             print(f"\x1b[K{suite.name}\n{results.table()}")
             for note in results.not_run:
@@ -147,7 +148,7 @@ def summary(results: Results) -> dict[str, Any]:
     for method in record["methods"].values():
         for metric in results.metrics:
             del method[metric]["values"]
-    kept = ("task", "options", "cases", "data_sha256", "protocols", "methods", "not_run")
+    kept = ("date", "task", "options", "cases", "data_sha256", "protocols", "methods", "not_run")
     return {key: record[key] for key in kept}
 
 
@@ -157,10 +158,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--suite", choices=list(SUITES), default="smoke")
     parser.add_argument("--baseline", type=Path, help="results.json of a run to compare with")
     parser.add_argument("--out", type=Path, help="write the figures here too, as JSON")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="score only the tables whose names contain this; --out then keeps its others",
+    )
     parser.add_argument("--model", type=Path, help="a weights file, in place of its task's own")
     given = parser.parse_args(arguments)
-    run = Run(given.suite, given.model)
+    run = Run(given.suite, given.model, given.only)
     SUITES[given.suite](run)
+    if given.only and given.out and given.out.exists():
+        before = json.loads(given.out.read_text(encoding="utf-8"))
+        for part in ("quality", "speed"):
+            run.record[part] = before[part] | run.record[part]
     for target in filter(None, (LATEST / "results.json", given.out)):
         write_json(target, run.record)
     (LATEST / ".gitignore").write_text("*\n", encoding="utf-8")

@@ -1,7 +1,8 @@
 """Draws the pictures of the documentation: `python docs/figures.py [NAME …]` writes docs/images.
 
 paths.svg: the coefficients of some paths over time. tiles.png: tiles, their margins, and what two ways
-of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again.
+of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. denoise.png,
+inpaint.png: the same photographs made worse and restored.
 """
 
 from __future__ import annotations
@@ -141,7 +142,47 @@ def upscaled(pixels: np.ndarray, **options: object) -> np.ndarray:
     return restorekit.upscale(pixels, scale=SCALE, device="cpu", **options)
 
 
-FIGURES: dict[str, Callable[[], None]] = {"paths": paths, "tiles": tiles, "crops": crops}
+def restored(task: str, ways: dict[str, dict[str, object]]) -> None:
+    """A row a photograph: made worse in one of some ways, restored, the original."""
+    from restorekit import plugins
+
+    loaded, rows = plugins.load(task), []
+    for number, ((name, truth), (way, given)) in enumerate(
+        zip(((n, t) for n, t in photographs() if n in CROPS), ways.items(), strict=True)
+    ):
+        top, left = (max(0, corner - CROP // 2) for corner in CROPS[name])
+        truth = truth[top : top + 2 * CROP, left : left + 2 * CROP]
+        clean = torch.from_numpy(truth.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+        options = loaded.task.check_options({})
+        options |= loaded.task.check_degradation(way, given)
+        worse = loaded.hooks.restorekit_degrade(clean=clean, options=options, seed=number)
+        images = {
+            key: value[0].permute(1, 2, 0).add(1).mul(127.5).round().clamp(0, 255).byte().numpy()
+            for key, value in worse.items()
+        }
+        image = images.pop("image")
+        made = getattr(restorekit, task)(image, **images, device="cpu")
+        rows.append(np.hstack([image, made, truth]))
+    Image.fromarray(np.vstack(rows)).save(IMAGES / f"{task}.png", optimize=True)
+
+
+def denoise() -> None:
+    """Noise, JPEG, and both."""
+    restored("denoise", {"gaussian": {"sigma": 25.0}, "jpeg": {"quality": 15}, "sensor": {}})
+
+
+def inpaint() -> None:
+    """Thin, medium and wide holes."""
+    restored("inpaint", {"thin": {}, "medium": {}, "wide": {}})
+
+
+FIGURES: dict[str, Callable[[], None]] = {
+    "paths": paths,
+    "tiles": tiles,
+    "crops": crops,
+    "denoise": denoise,
+    "inpaint": inpaint,
+}
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ written for."""
 LOOKS = ("faithful", "sharp")
 RESERVED_OPTIONS = frozenset(
     {"look", "fidelity", "strength", "steps", "seed", "tile", "device", "model"}
-    | {"photos", "out", "format", "quality", "overwrite", "quiet", "help"}
+    | {"photos", "out", "format", "quality", "overwrite", "quiet", "help", "suffix", "shard"}
+    | {"plan", "max_pixels", "strip", "provenance", "image", "alpha", "stage", "degradation"}
 )
 """What every task's command has already; no task can have an option named so."""
 
@@ -232,9 +233,10 @@ class Plan:
 
     size: (height, width) of the output. note: facts for the report (a noise level found, …).
     state: whatever the plugin's other hooks need; the engine only hands it back. areas: windows
-    (top, left, height, width) outside of which the output is the picture itself, sample for sample;
-    None: all of it is new. place: (top, left) of the picture in the output, where there are areas.
-    opaque: whether the result of an exact task has no transparency left.
+    (top, left, height, width) that are restored, with a little around them to the engine's grid;
+    elsewhere the output is the picture itself, sample for sample. None: all of it is new. place:
+    (top, left) of the picture in the output, where there are areas. opaque: whether the result of an
+    exact task has no transparency left.
     """
 
     size: tuple[int, int]

@@ -242,11 +242,11 @@ class Stages:
             self._check_unchanged(attempt)
 
     def _check_unchanged(self, attempt: Attempt) -> None:
-        before = attempt.inputs[0]
-        with reading(attempt.source):
-            after = attempt.source.stat()
-        if (before.bytes, before.mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise ImageError(f"{attempt.source} changed while it was read; restore it again")
+        for path, before in zip(attempt.sources, attempt.inputs, strict=True):
+            with reading(path):
+                after = path.stat()
+            if (before.bytes, before.mtime_ns) != (after.st_size, after.st_mtime_ns):
+                raise ImageError(f"{path} changed while it was read; restore it again")
 
     def restore(self, attempt: Attempt, parts: Path, tell: Tell) -> None:
         """The task's work; of frames or pages also their reading and writing, one by one."""
@@ -333,6 +333,7 @@ class Stages:
             result = strip(result)
         if self.saving.provenance and "xmp" in format_for(attempt.target.format).holds:
             result = with_provenance(result, self.provenance)
+            attempt.notes += [note for note in result.notes if note not in attempt.notes]
         return result
 
     def _publish(self, attempt: Attempt, staged: Path) -> None:
