@@ -36,6 +36,7 @@ docs: $(VENV)/dev.stamp
 pages: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/engine_figures.py
 
 ## The small benchmark; writes benchmarks/results/latest/report.html. ARGS="--suite full" runs another.
 bench: $(VENV)/dev.stamp

@@ -75,6 +75,7 @@ def help_of(words: Iterable[str]) -> str:
 def options(task: Task) -> str:
     """A table of a task's options, those that every task has last."""
     rows = ["| option | default | meaning |", "|---|---|---|"]
+    rows += [f"| `{companion.name}` |  | {companion.help} |" for companion in task.companions]
     for option in (*task.options, *COMMON_OPTIONS):
         default = "" if option.default is None else f"`{option.default!r}`"
         rows.append(f"| `{option.name}` | {default} | {option.help}{_range(option)} |")

@@ -47,7 +47,8 @@ def _companions(
     from restorekit.images import from_array
 
     if len(others) > len(task.companions):
-        raise UsageError(f"{task.name} takes {1 + len(task.companions)} images at most")
+        at_most = "one image" if not task.companions else f"{1 + len(task.companions)} images"
+        raise UsageError(f"{task.name} takes {at_most} at most")
     pictures, words = {}, {}
     for number, companion in enumerate(task.companions):
         name = companion.name
@@ -59,8 +60,17 @@ def _companions(
         elif isinstance(given, str):
             raise UsageError(f"{name} {given!r} is no image and no word that {task.name} knows")
         elif given is not None:
-            pictures[name] = from_array(given)
+            pictures[name] = from_array(_whole(given))
     return pictures, words
+
+
+def _whole(image: Any) -> Any:
+    """A mask of truth values as one of 0 and 255; other images as they are."""
+    import numpy as np
+
+    if isinstance(image, np.ndarray) and image.dtype == bool:
+        return image.astype(np.uint8) * 255
+    return image
 
 
 @lru_cache(maxsize=4)

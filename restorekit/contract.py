@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +18,65 @@ def wrong_answer(hook: str, answer: Any, arguments: Mapping[str, Any]) -> str:
 
 def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:
     if isinstance(answer, Stage):
-        if "stage" in arguments["inputs"]:
-            return "asks for a stage again, having been given its result"
-        return "" if "image" in answer.inputs else "asks for a stage without inputs['image']"
+        return _stage(answer, arguments["inputs"])
     if not isinstance(answer, Plan):
         return f"returns {_kind(answer)}, not a restorekit.Plan"
-    try:
-        height, width = (operator.index(side) for side in answer.size)
-    except (TypeError, ValueError):
+    size = _whole(answer.size, 2)
+    if size is None:
         return f"plans the size {answer.size!r}, not two whole numbers (height, width)"
-    if min(height, width) < 1:
+    if min(size) < 1:
         return f"plans the size {answer.size!r}; both sides must be at least 1"
     if answer.areas is not None:
         return _areas(answer, arguments["inputs"]["image"].shape[-2:])
     return ""
 
 
+def _stage(stage: Stage, inputs: Mapping[str, Any]) -> str:
+    """What is wrong with a stage before the plan for these inputs."""
+    if "stage" in inputs:
+        return "asks for a stage again, having been given its result"
+    if not isinstance(stage.inputs, Mapping) or "image" not in stage.inputs:
+        return "asks for a stage without inputs['image']"
+    if not isinstance(stage.options, Mapping):
+        return f"gives {_kind(stage.options)} as the options of a stage, not values by name"
+    import torch
+
+    image = stage.inputs["image"]
+    if not isinstance(image, torch.Tensor) or image.ndim != 4:
+        return f"gives {_kind(image)} as a stage's picture, not a tensor (N, C, H, W)"
+    if image.numel() >= inputs["image"].numel():
+        return "asks for a stage whose picture is no smaller, so that stages would never end"
+    return _image("a stage's picture", image, image.shape[-2:])
+
+
 def _areas(plan: Plan, picture: tuple[int, int]) -> str:
     """What is wrong with the areas of a plan for a picture (height, width)."""
-    sides = zip(plan.place, picture, plan.size, strict=True)
+    place = _whole(plan.place, 2)
+    if place is None:
+        return f"places the picture at {plan.place!r}, not two whole numbers (top, left)"
+    sides = zip(place, picture, plan.size, strict=True)
     if any(start < 0 or start + side > length for start, side, length in sides):
         return f"places the picture at {plan.place!r}, which is not inside the size {plan.size!r}"
-    for top, left, height, width in plan.areas or ():
+    if not isinstance(plan.areas, Sequence):
+        return f"gives {_kind(plan.areas)} as areas, not windows (top, left, height, width)"
+    for area in plan.areas:
+        box = _whole(area, 4)
+        if box is None:
+            return f"plans the area {area!r}, not four whole numbers (top, left, height, width)"
+        top, left, height, width = box
         inside = top >= 0 and left >= 0 and height > 0 and width > 0
         if not inside or top + height > plan.size[0] or left + width > plan.size[1]:
-            return f"plans the area {(top, left, height, width)}, which is not inside {plan.size!r}"
+            return f"plans the area {box}, which is not inside {plan.size!r}"
     return ""
+
+
+def _whole(values: Any, count: int) -> tuple[int, ...] | None:
+    """So many whole numbers; None where the values are something else."""
+    try:
+        numbers = tuple(operator.index(value) for value in values)
+    except TypeError:
+        return None
+    return numbers if len(numbers) == count else None
 
 
 def _condition(answer: Any, arguments: Mapping[str, Any]) -> str:
@@ -65,13 +98,13 @@ def _condition(answer: Any, arguments: Mapping[str, Any]) -> str:
     return next(filter(None, wrong), "")
 
 
-def _image(name: str, value: Any, size: tuple[int, int]) -> str:
+def _image(name: str, value: Any, size: Sequence[int]) -> str:
     """What is wrong with an image (N, C, *size); the device's own memory is not waited for."""
     import torch
 
     if not isinstance(value, torch.Tensor):
         return f"gives {_kind(value)} as {name}, not a tensor"
-    if value.ndim != 4 or tuple(value.shape[-2:]) != size:
+    if value.ndim != 4 or tuple(value.shape[-2:]) != tuple(size):
         shape = tuple(value.shape)
         return f"gives {name} of shape {shape}, not (N, C, {size[0]}, {size[1]}) as the window"
     if value.dtype != torch.float32:

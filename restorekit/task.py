@@ -171,9 +171,10 @@ class Task:
             raise UsageError(f"task {self.name}: looks are {self.looks!r}, not of {LOOKS}")
         if not self.degradations:
             raise UsageError(f"task {self.name} has no degradations; leave them out for one")
-        names = [option.name for option in self.options] + list(self.inputs)
+        names = [own.name for own in (*self.options, *self.companions)]
+        taken = {*names, "image", "degradation"}
         for degradation in self.degradations:
-            clash = {option.name for option in degradation.options} & {*names, "degradation"}
+            clash = {option.name for option in degradation.options} & taken
             if clash:
                 raise UsageError(
                     f"option name {min(clash)!r} of degradation {degradation.name} is taken already"

@@ -43,7 +43,9 @@ def task_command(loaded: LoadedTask) -> click.Command:
             help="Format of the results.",
         ),
         click.Option(
-            ["--quality"], type=click.IntRange(1, 100), help="For JPEG, AVIF, JPEG 2000, HEIC; makes WebP lossy."
+            ["--quality"],
+            type=click.IntRange(1, 100),
+            help="Of formats with loss; makes WebP lossy.",
         ),
         click.Option(
             ["--strip"], is_flag=True, help="Leave metadata out; the colour profile stays."

@@ -153,18 +153,6 @@ def x0_from(prediction: str, answer: Tensor, u_t: Tensor, path: Path, t: Tensor)
     if prediction == "v":
         return (alpha * u_t - sigma * answer) / (alpha**2 + sigma**2)
     if prediction == "flow":
-        slope_alpha, slope_sigma = (broadcast(c, u_t) for c in _slopes(path, t))
+        slope_alpha, _, slope_sigma = (broadcast(c, u_t) for c in path.slopes(t))
         return (slope_sigma * u_t - sigma * answer) / (slope_sigma * alpha - sigma * slope_alpha)
     raise ValueError(f"prediction {prediction!r} is none of {', '.join(PREDICTIONS)}")
-
-
-def _slopes(path: Path, t: Tensor) -> tuple[Tensor, Tensor]:
-    """(dα/dt, dσ/dt) by differentiation, float64."""
-    with torch.inference_mode(False), torch.enable_grad():
-        time = torch.as_tensor(t, dtype=torch.float64).clone().requires_grad_()
-        alpha, _, sigma = path.coefficients(time)
-        # + 0 · t: α of a path may be constant, and then no graph leads from it to t.
-        slope_alpha, slope_sigma = (
-            torch.autograd.grad((value + 0 * time).sum(), time)[0] for value in (alpha, sigma)
-        )
-    return slope_alpha, slope_sigma

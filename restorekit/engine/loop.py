@@ -208,10 +208,10 @@ class _Window:
         engine = self.engine
         height, width = best_tile(area, engine.margin, engine.multiple, engine.budget, self.grown)
         tiles = list(cut(area, height, width))
-        if len(tiles) == 1 and tiles[0].grow(engine.margin, self.canvas) == self.grown:
+        unknown = [tile for tile in tiles if not self.knows(known, tile)]
+        if len(tiles) == len(unknown) == 1 and self.reach(tiles[0]) == self.grown:
             return self.finish(self.denoise(x, t, known), t, known, self.grown)
         whole = known.source.clone()
-        unknown = [tile for tile in tiles if not self.knows(known, tile)]
         for group in _same_size(unknown, self.reach, engine.batch):
             boxes = [self.reach(tile).relative_to(self.grown) for tile in group]
             parts = _stack([known.crop(*box) for box in boxes])

@@ -6,12 +6,15 @@ float64 and cast once, at the tensor they multiply. A published system is one ro
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import NamedTuple, ParamSpec
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -41,6 +44,18 @@ class Path:
         """α, γ, σ at times t in [0, 1], as float64 tensors of t's shape and device."""
         return self.coefficients(torch.as_tensor(t, dtype=torch.float64))
 
+    def slopes(self, t: Tensor | float) -> Coefficients:
+        """dα/dt, dγ/dt, dσ/dt at times t, by differentiation; float64 of t's shape."""
+        with torch.inference_mode(False), torch.enable_grad():
+            time = torch.as_tensor(t, dtype=torch.float64).clone().requires_grad_()
+            # + 0 · t: a coefficient may be constant, and then no graph leads from it to t.
+            return Coefficients(
+                *(
+                    torch.autograd.grad((value + 0 * time).sum(), time, retain_graph=True)[0]
+                    for value in self.coefficients(time)
+                )
+            )
+
     def marginal(self, x0: Tensor, y: Tensor, t: Tensor | float, noise: Tensor) -> Tensor:
         """A draw of x_t: α_t x0 + γ_t y + σ_t noise, for images (N, C, H, W) and t a number or (N,)."""
         alpha, gamma, sigma = (broadcast(c, x0) for c in self.at(t))
@@ -69,92 +84,205 @@ def broadcast(coefficient: Tensor, like: Tensor) -> Tensor:
     return value.reshape(-1, *([1] * (like.ndim - 1))) if value.ndim else value
 
 
-def _path(
-    name: str,
-    alpha: Callable[[Tensor], Tensor],
-    gamma: Callable[[Tensor], Tensor],
-    sigma: Callable[[Tensor], Tensor],
-    /,
-    *,
-    posterior: str = "markov",
-    **parameters: float,
-) -> Path:
-    def coefficients(t: Tensor) -> Coefficients:
-        return Coefficients(alpha(t), gamma(t), sigma(t))
+Coefficient = Callable[[Tensor], Tensor]
+P = ParamSpec("P")
 
-    return Path(coefficients, posterior, name, parameters)
+
+def _path(
+    alpha: Coefficient, gamma: Coefficient, sigma: Coefficient, posterior: str = "markov"
+) -> Path:
+    return Path(lambda t: Coefficients(alpha(t), gamma(t), sigma(t)), posterior)
+
+
+def _preset(make: Callable[P, Path]) -> Callable[P, Path]:
+    """The same preset, whose paths carry its name and the parameters they were made with."""
+    defaults = {p.name: p.default for p in inspect.signature(make).parameters.values()}
+
+    @wraps(make)
+    def named(*args: P.args, **given: P.kwargs) -> Path:
+        path = make(*args, **given)
+        return replace(path, name=make.__name__, parameters={**defaults, **given})
+
+    return named
 
 
 def _zero(t: Tensor) -> Tensor:
     return torch.zeros_like(t)
 
 
-def _alpha_bar_cosine(t: Tensor) -> Tensor:
-    return torch.cos(0.5 * math.pi * t * 0.9999) ** 2
+def _time(t: Tensor) -> Tensor:
+    return t
 
 
-def vp(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
-    """Variance preserving with linear β (DDPM in continuous time; Song 2021, eq. 33)."""
+def _rest(t: Tensor) -> Tensor:
+    return 1 - t
 
-    def alpha_bar(t: Tensor) -> Tensor:
-        return torch.exp(-0.5 * t**2 * (beta_max - beta_min) - t * beta_min)
 
+def _cosine(t: Tensor) -> Tensor:
+    return torch.cos(0.5 * math.pi * t * 0.9999)
+
+
+def _sine(t: Tensor) -> Tensor:
+    return torch.sin(0.5 * math.pi * t * 0.9999)
+
+
+def _vp(decay: Coefficient) -> Path:
+    """Variance preserving from B(t) = ∫β = −log ᾱ: α = e^(−B/2), σ = √(1 − e^(−B))."""
     return _path(
-        "vp",
-        lambda t: alpha_bar(t).sqrt(),
-        _zero,
-        lambda t: (1 - alpha_bar(t)).sqrt(),
-        beta_min=beta_min,
-        beta_max=beta_max,
+        lambda t: torch.exp(-0.5 * decay(t)), _zero, lambda t: (-torch.expm1(-decay(t))).sqrt()
     )
 
 
+@_preset
+def vp(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
+    """Variance preserving with β linear in t (DDPM in continuous time; Song 2021, eq. 33)."""
+    return _vp(lambda t: 0.5 * t**2 * (beta_max - beta_min) + t * beta_min)
+
+
+@_preset
+def vp_quadratic(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
+    """Variance preserving with √β linear in t ("quad" of Ho 2020's code, "scaled linear" since)."""
+    low = math.sqrt(beta_min)
+    slope = math.sqrt(beta_max) - low
+    return _vp(lambda t: t * (beta_min + low * slope * t + slope**2 * t**2 / 3))
+
+
+@_preset
+def vp_sigmoid(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
+    """Variance preserving with β = β_min + (β_max − β_min) s(12t − 6), s logistic (Xu 2022)."""
+
+    def decay(t: Tensor) -> Tensor:
+        area = (F.softplus(12 * t - 6) - math.log1p(math.exp(-6))) / 12
+        return beta_min * t + (beta_max - beta_min) * area
+
+    return _vp(decay)
+
+
+@_preset
 def vp_cosine() -> Path:
     """Variance preserving with ᾱ = cos²(πt/2) (Nichol 2021, without the offset)."""
-    return _path(
-        "vp_cosine",
-        lambda t: _alpha_bar_cosine(t).sqrt(),
-        _zero,
-        lambda t: (1 - _alpha_bar_cosine(t)).sqrt(),
-    )
+    return _path(_cosine, _zero, _sine)
 
 
-def sub_vp(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
-    """Sub-VP: VP's mean with σ = 1 − ᾱ (Song 2021, eq. 29)."""
+@_preset
+def vp_cosine_offset(*, offset: float = 0.008) -> Path:
+    """Variance preserving with ᾱ = f(t)/f(0), f = cos²(π/2 · (t + s)/(1 + s)) (Nichol 2021, eq. 17).
+
+    At the very end ᾱ is held at .001 ᾱ(.999), as their β of a thousand steps is clipped at .999.
+    """
 
     def alpha_bar(t: Tensor) -> Tensor:
-        return torch.exp(-0.5 * t**2 * (beta_max - beta_min) - t * beta_min)
+        scaled = torch.cos(0.5 * math.pi * (t + offset) / (1 + offset)) ** 2
+        return scaled / math.cos(0.5 * math.pi * offset / (1 + offset)) ** 2
 
-    return _path(
-        "sub_vp",
-        lambda t: alpha_bar(t).sqrt(),
-        _zero,
-        lambda t: 1 - alpha_bar(t),
-        beta_min=beta_min,
-        beta_max=beta_max,
-    )
+    floor = 0.001 * float(alpha_bar(torch.tensor(0.999, dtype=torch.float64)))
+    return _vp(lambda t: -alpha_bar(t).clamp(min=floor).log())
 
 
+def from_betas(betas: Sequence[float] | Tensor) -> Path:
+    """A discrete chain of T steps as a path: ᾱ at t = i/T is ∏_{j ≤ i} (1 − β_j); log-linear between.
+
+    betas: (T,), each in (0, 1). Step i of a paper that counts from 1 is at t = i/T.
+    """
+    steps = torch.as_tensor(betas, dtype=torch.float64)
+    total = torch.cat([steps.new_zeros(1), -torch.log1p(-steps).cumsum(0)])
+
+    def decay(t: Tensor) -> Tensor:
+        place = t * len(steps)
+        before = place.detach().floor().long().clamp(0, len(steps) - 1)
+        known = total.to(t.device)
+        return known[before].lerp(known[before + 1], place - before)
+
+    return _vp(decay)
+
+
+@_preset
+def ddpm(*, steps: float = 1000, beta_first: float = 1e-4, beta_last: float = 0.02) -> Path:
+    """The discrete chain of DDPM: β linear from `beta_first` to `beta_last` (Ho 2020, section 4)."""
+    return from_betas(torch.linspace(beta_first, beta_last, int(steps), dtype=torch.float64))
+
+
+def zero_terminal_snr(path: Path) -> Path:
+    """A variance-preserving path whose √ᾱ is shifted and scaled to end in 0 (Lin 2024, algorithm 1).
+
+    Predict v or x0 on it: where α is 0, ε says nothing of x0.
+    """
+    last = path.at(1.0).alpha
+
+    def alpha(t: Tensor) -> Tensor:
+        return (path.coefficients(t).alpha - last) / (1 - last)
+
+    return _path(alpha, _zero, lambda t: ((1 - alpha(t)) * (1 + alpha(t))).sqrt())
+
+
+@_preset
+def vp_zero_terminal_snr(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
+    """`vp` with `zero_terminal_snr` (Lin 2024)."""
+    return zero_terminal_snr(vp(beta_min=beta_min, beta_max=beta_max))
+
+
+def shift_resolution(path: Path, *, size: float, base: float = 64) -> Path:
+    """A variance-preserving path for images of `size` pixels a side, tuned for `base` of them.
+
+    log SNR is moved by 2 log(base/size): a larger image averages more noise away (Hoogeboom 2023).
+    """
+
+    def shifted(t: Tensor) -> tuple[Tensor, Tensor]:
+        alpha, _, sigma = path.coefficients(t)
+        noise = sigma * (size / base)
+        total = (alpha**2 + noise**2).sqrt()
+        return alpha / total, noise / total
+
+    return _path(lambda t: shifted(t)[0], _zero, lambda t: shifted(t)[1])
+
+
+@_preset
+def vp_shifted_cosine(*, size: float = 256, base: float = 64) -> Path:
+    """`vp_cosine` with `shift_resolution`: simple diffusion's schedule (Hoogeboom 2023)."""
+    return shift_resolution(vp_cosine(), size=size, base=base)
+
+
+@_preset
+def sub_vp(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
+    """Sub-VP: VP's mean with σ = 1 − ᾱ (Song 2021, eq. 29)."""
+    plain = vp(beta_min=beta_min, beta_max=beta_max).coefficients
+    return _path(lambda t: plain(t).alpha, _zero, lambda t: plain(t).sigma ** 2)
+
+
+@_preset
+def ve(*, sigma_min: float = 0.01, sigma_max: float = 50.0) -> Path:
+    """Variance exploding: σ² = σ_min² ((σ_max/σ_min)^(2t) − 1) (Song 2021, eq. 29 and 31)."""
+    growth = 2 * math.log(sigma_max / sigma_min)
+    return _path(torch.ones_like, _zero, lambda t: sigma_min * torch.expm1(growth * t).sqrt())
+
+
+@_preset
 def edm(*, sigma_max: float = 80.0) -> Path:
     """Variance exploding with σ(t) = σ_max t (Karras 2022)."""
-    return _path("edm", torch.ones_like, _zero, lambda t: sigma_max * t, sigma_max=sigma_max)
+    return _path(torch.ones_like, _zero, lambda t: sigma_max * t)
 
 
-def rectified_flow() -> Path:
-    """Straight lines from noise to image: α = 1 − t, σ = t (Liu 2022, Lipman 2022)."""
-    return _path("rectified_flow", lambda t: 1 - t, _zero, lambda t: t)
+@_preset
+def rectified_flow(*, shift: float = 1.0) -> Path:
+    """Straight lines from noise to image: α = 1 − t', σ = t' (Liu 2022, Lipman 2022).
+
+    t' = s t/(1 + (s − 1) t): with s the ratio of the sides of an image to that which t' = t suits,
+    noise is as visible in both (Esser 2024, eq. 23).
+    """
+
+    def warped(t: Tensor) -> Tensor:
+        return shift * t / (1 + (shift - 1) * t)
+
+    return _path(lambda t: 1 - warped(t), _zero, warped)
 
 
+@_preset
 def srdiff() -> Path:
     """Diffusion of the residual to the up-sampled image (Li 2021): VP shifted to y."""
-    return _path(
-        "srdiff",
-        lambda t: _alpha_bar_cosine(t).sqrt(),
-        lambda t: 1 - _alpha_bar_cosine(t).sqrt(),
-        lambda t: (1 - _alpha_bar_cosine(t)).sqrt(),
-    )
+    return _path(_cosine, lambda t: 1 - _cosine(t), _sine)
 
 
+@_preset
 def resshift(*, kappa: float = 2.0, power: float = 0.3) -> Path:
     """Residual shifting: α = 1 − η, γ = η, σ = κ√η (Yue 2023, eq. 2).
 
@@ -166,67 +294,42 @@ def resshift(*, kappa: float = 2.0, power: float = 0.3) -> Path:
         grown = first * (1 / first) ** (t.clamp(min=0) ** power)
         return torch.where(t > 0, grown, torch.zeros_like(t)) ** 2
 
-    return _path(
-        "resshift",
-        lambda t: 1 - eta(t),
-        eta,
-        lambda t: kappa * eta(t).sqrt(),
-        posterior="shift",
-        kappa=kappa,
-        power=power,
-    )
+    return _path(lambda t: 1 - eta(t), eta, lambda t: kappa * eta(t).sqrt(), "shift")
 
 
+@_preset
 def ir_sde(*, level: float = 0.1, theta: float = 4.6) -> Path:
     """Mean-reverting SDE: α = e^(−θ̄), σ = λ√(1 − e^(−2θ̄)), θ̄ = θ t (Luo 2023, eq. 6)."""
     return _path(
-        "ir_sde",
         lambda t: torch.exp(-theta * t),
         lambda t: 1 - torch.exp(-theta * t),
         lambda t: level * (1 - torch.exp(-2 * theta * t)).sqrt(),
-        level=level,
-        theta=theta,
     )
 
 
+@_preset
 def i2sb(*, beta: float = 0.3) -> Path:
     """Schrödinger bridge with constant β: σ² = βt, σ̄² = β(1 − t) (Liu 2023, eq. 11)."""
-    return _path(
-        "i2sb",
-        lambda t: 1 - t,
-        lambda t: t,
-        lambda t: (beta * t * (1 - t)).clamp(min=0).sqrt(),
-        beta=beta,
-    )
+    return _path(_rest, _time, lambda t: (beta * t * (1 - t)).clamp(min=0).sqrt())
 
 
+@_preset
 def indi(*, epsilon: float = 0.0) -> Path:
     """Inversion by direct iteration: α = 1 − t, γ = t, σ = ε√t (Delbracio 2023); ε = 0 is cold."""
-    return _path(
-        "indi",
-        lambda t: 1 - t,
-        lambda t: t,
-        lambda t: epsilon * t.sqrt(),
-        posterior="shift",
-        epsilon=epsilon,
-    )
+    return _path(_rest, _time, lambda t: epsilon * t.sqrt(), "shift")
 
 
+@_preset
 def flow_from_source(*, sigma: float = 0.1) -> Path:
     """Straight lines from the noised source: α = 1 − t, γ = t, σ = σ_e t (Albergo 2023, PMRF)."""
-    return _path("flow_from_source", lambda t: 1 - t, lambda t: t, lambda t: sigma * t, sigma=sigma)
+    return _path(_rest, _time, lambda t: sigma * t)
 
 
 PATHS: Mapping[str, Callable[..., Path]] = {
-    "vp": vp,
-    "vp_cosine": vp_cosine,
-    "sub_vp": sub_vp,
-    "edm": edm,
-    "rectified_flow": rectified_flow,
-    "srdiff": srdiff,
-    "resshift": resshift,
-    "ir_sde": ir_sde,
-    "i2sb": i2sb,
-    "indi": indi,
-    "flow_from_source": flow_from_source,
+    make.__name__: make
+    for make in (
+        *(vp, vp_quadratic, vp_sigmoid, vp_cosine, vp_cosine_offset, vp_shifted_cosine),
+        *(vp_zero_terminal_snr, ddpm, sub_vp, ve, edm, rectified_flow),
+        *(srdiff, resshift, ir_sde, i2sb, indi, flow_from_source),
+    )
 }

@@ -1,10 +1,12 @@
-"""The grids of times that a sampler visits: decreasing, ending in 0."""
+"""The grids of times that a sampler visits: all end in 0, where the image is clean."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from restorekit.engine.path import Path
 
@@ -12,6 +14,60 @@ from restorekit.engine.path import Path
 def uniform_times(steps: int, start: float = 1.0) -> list[float]:
     """steps + 1 times from `start` to 0, evenly spaced."""
     return [start * (steps - i) / steps for i in range(steps + 1)]
+
+
+def quadratic_times(steps: int, start: float = 1.0) -> list[float]:
+    """steps + 1 times whose roots are evenly spaced: DDIM's quadratic sub-sequence (Song 2021, D.2)."""
+    return [start * ((steps - i) / steps) ** 2 for i in range(steps + 1)]
+
+
+def log_snr_times(path: Path, steps: int, low: float, high: float) -> list[float]:
+    """steps + 1 times: λ = log(α/σ) runs evenly from `low` to `high` (DPM-Solver's grid), then 0."""
+    grid = torch.linspace(low, high, steps, dtype=torch.float64).tolist()
+    return [*(time_of_log_snr(path, value) for value in grid), 0.0]
+
+
+def karras_times(
+    path: Path,
+    steps: int,
+    *,
+    sigma_min: float = 0.002,
+    sigma_max: float = 80.0,
+    rho: float = 7.0,
+) -> list[float]:
+    """steps + 1 times: σ/α falls from `sigma_max` to `sigma_min` evenly in its ρ-th root, then 0.
+
+    Karras 2022, eq. 5. Levels beyond the path's own end are its end.
+    """
+    first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    roots = torch.linspace(first, last, steps, dtype=torch.float64).tolist()
+    return [*(time_of_log_snr(path, -rho * math.log(root)) for root in roots), 0.0]
+
+
+def repeated(times: Sequence[float], count: int) -> list[float]:
+    """Every time but the last `count` times over: a step from t to t is a corrector's.
+
+    The grid of annealed Langevin dynamics and of predictor–corrector sampling.
+    """
+    return [t for t in times[:-1] for _ in range(count)] + [times[-1]]
+
+
+def repaint_times(times: Sequence[float], *, jump: int = 10, resamples: int = 10) -> list[float]:
+    """The times with jumps back: after every `jump` steps, so many steps back, `resamples` in all.
+
+    RePaint's walk (Lugmayr 2022, figure 3 and appendix B); a step to a greater t adds noise again.
+    """
+    walk, last = [times[0]], len(times) - 1
+    left = dict.fromkeys(range(jump, last, jump), resamples - 1)
+    place = 0
+    while place < last:
+        place += 1
+        walk.append(times[place])
+        if left.get(place, 0) > 0:
+            left[place] -= 1
+            place -= jump
+            walk.append(times[place])
+    return walk
 
 
 def log_snr(path: Path, t: float) -> float:
@@ -22,19 +78,22 @@ def log_snr(path: Path, t: float) -> float:
     return math.log(alpha / sigma)
 
 
-def log_snr_times(path: Path, steps: int, low: float, high: float) -> list[float]:
-    """steps + 1 times whose λ = log(α/σ) runs evenly from `low` to `high` (DPM-Solver's grid)."""
-    grid = torch.linspace(low, high, steps + 1, dtype=torch.float64).tolist()
-    return [time_of_log_snr(path, value) for value in grid]
-
-
 def time_of_log_snr(path: Path, target: float) -> float:
-    """The time in [0, 1] at which λ = log(α/σ) has a value, by bisection; λ falls with t."""
-    low, high = 0.0, 1.0
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if log_snr(path, middle) > target:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
+    """The time in [0, 1] at which λ = log(α/σ) has a value; λ falls with t."""
+    return float(times_of_log_snr(path, torch.tensor([target], dtype=torch.float64)))
+
+
+def times_of_log_snr(path: Path, targets: Tensor) -> Tensor:
+    """`time_of_log_snr` of many values, (N,) float64. Without noise γ plays σ's part.
+
+    Each round looks at the ends of 64 equal parts of what is left, in one call of the path.
+    """
+    ratio = targets.double().clamp(-700, 700).exp()[:, None]
+    low, width = torch.zeros_like(ratio), torch.ones_like(ratio)
+    parts = torch.linspace(0, 1, 65, dtype=torch.float64, device=targets.device)
+    for _ in range(9):
+        alpha, gamma, sigma = path.at(low + width * parts)
+        level = sigma if sigma.any() else gamma
+        above = (alpha > level * ratio).sum(1, keepdim=True).sub(1).clamp(0, 63)
+        low, width = low + width * parts[above], width / 64
+    return (low + width / 2)[:, 0]

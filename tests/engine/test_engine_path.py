@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -14,11 +15,63 @@ from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
 from restorekit.engine.path import PATHS, broadcast
-from restorekit.engine.schedules import log_snr, log_snr_times, time_of_log_snr, uniform_times
+from restorekit.engine.schedules import (
+    karras_times,
+    log_snr,
+    log_snr_times,
+    quadratic_times,
+    repaint_times,
+    repeated,
+    time_of_log_snr,
+    uniform_times,
+)
 
 SUPERVISED = ("srdiff", "resshift", "ir_sde", "i2sb", "indi", "flow_from_source")
 INTERIOR = (0.02, 0.1, 0.37, 0.5, 0.81, 0.97)
-LINEAR_BETA = {t: quad(lambda u: 0.1 + 19.9 * u, 0, t)[0] for t in (*INTERIOR, 1.0)}
+BETAS: dict[str, Callable[[float], float]] = {
+    "linear": lambda u: 0.1 + 19.9 * u,
+    "quadratic": lambda u: (math.sqrt(0.1) * (1 - u) + math.sqrt(20) * u) ** 2,
+    "sigmoid": lambda u: 0.1 + 19.9 / (1 + math.exp(6 - 12 * u)),
+}
+
+
+@cache
+def preserving(beta: str, t: float) -> tuple[float, float, float]:
+    """VP's coefficients from a numerical integral of β."""
+    total = quad(BETAS[beta], 0, t, epsabs=1e-14, epsrel=1e-13)[0]
+    return math.exp(-total / 2), 0.0, math.sqrt(-math.expm1(-total))
+
+
+def ddpm(t: float) -> tuple[float, float, float]:
+    """Ho 2020, section 4, as a loop over its thousand steps."""
+    kept = 1.0
+    for i in range(round(1000 * t)):
+        kept *= 1 - (1e-4 + (0.02 - 1e-4) * i / 999)
+    return math.sqrt(kept), 0.0, math.sqrt(1 - kept)
+
+
+def offset_cosine(t: float) -> tuple[float, float, float]:
+    """Nichol 2021, eq. 17; the last of a thousand β is clipped at .999."""
+
+    def f(u: float) -> float:
+        return math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    kept = f(t) / f(0) if t < 1 else 0.001 * f(0.999) / f(0)
+    return math.sqrt(kept), 0.0, math.sqrt(1 - kept)
+
+
+def shifted_cosine(t: float) -> tuple[float, float, float]:
+    """Hoogeboom 2023: log SNR of 64 pixels, and 2 log(64/256) for 256."""
+    angle = 0.5 * math.pi * 0.9999 * t
+    log_snr = -2 * math.log(math.tan(angle)) + 2 * math.log(64 / 256)
+    return math.sqrt(1 / (1 + math.exp(-log_snr))), 0.0, math.sqrt(1 / (1 + math.exp(log_snr)))
+
+
+def zero_terminal(t: float) -> tuple[float, float, float]:
+    """Lin 2024, algorithm 1, on √ᾱ with its first value 1."""
+    first, last = 1.0, preserving("linear", 1.0)[0]
+    root = (preserving("linear", t)[0] - last) * first / (first - last)
+    return root, 0.0, math.sqrt(1 - root**2)
 
 
 def alpha_gamma_sigma(name: str, t: float) -> tuple[float, float, float]:
@@ -29,13 +82,17 @@ def alpha_gamma_sigma(name: str, t: float) -> tuple[float, float, float]:
     eta = (root * math.exp(math.log(1 / root) * t**0.3)) ** 2
     variance, rest = 0.3 * t, 0.3 * (1 - t)  # I2SB's σ² and σ̄²: ∫β from either end
     table: dict[str, Callable[[], tuple[float, float, float]]] = {
-        "vp": lambda: (
-            math.exp(-LINEAR_BETA[t] / 2),
-            0.0,
-            math.sqrt(-math.expm1(-LINEAR_BETA[t])),
-        ),
+        "vp": lambda: preserving("linear", t),
+        "vp_quadratic": lambda: preserving("quadratic", t),
+        "vp_sigmoid": lambda: preserving("sigmoid", t),
         "vp_cosine": lambda: (cosine, 0.0, math.sin(0.5 * math.pi * 0.9999 * t)),
-        "sub_vp": lambda: (math.exp(-LINEAR_BETA[t] / 2), 0.0, -math.expm1(-LINEAR_BETA[t])),
+        "vp_cosine_offset": lambda: offset_cosine(t),
+        "vp_shifted_cosine": lambda: shifted_cosine(t),
+        "vp_zero_terminal_snr": lambda: zero_terminal(t),
+        "ddpm": lambda: ddpm(t),
+        "sub_vp": lambda: (preserving("linear", t)[0], 0.0, preserving("linear", t)[2] ** 2),
+        # Song 2021, eq. 29: σ²(t) − σ²(0) with σ(t) = .01 · 5000^t.
+        "ve": lambda: (1.0, 0.0, math.sqrt((0.01 * 5000**t) ** 2 - 0.01**2)),
         "edm": lambda: (1.0, 0.0, 80 * t),
         "rectified_flow": lambda: (1 - t, 0.0, t),
         # Li 2021: x_t = √ᾱ (x0 − y) + y + √(1 − ᾱ) ε
@@ -148,11 +205,64 @@ def test_the_time_of_a_log_snr_is_found(target: float) -> None:
     assert time_of_log_snr(path, target) == pytest.approx(1 / (1 + math.exp(target)), rel=1e-12)
 
 
-def test_times_even_in_log_snr() -> None:
+def test_times_even_in_log_snr_end_in_nought() -> None:
     path = PATHS["vp"]()
-    times = log_snr_times(path, 7, -4.0, 3.0)
-    assert [log_snr(path, t) for t in times] == pytest.approx(list(range(-4, 4)), abs=1e-9)
+    times = log_snr_times(path, 8, -4.0, 3.0)
+    assert [log_snr(path, t) for t in times[:-1]] == pytest.approx(list(range(-4, 4)), abs=1e-9)
+    assert len(times) == 9
+    assert times[-1] == 0.0
     assert all(a > b for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize("name", ["edm", "vp", "rectified_flow"])
+def test_karras_times(name: str) -> None:
+    """Karras 2022, eq. 5, in σ/α; a path that ends before σ_max starts at its end."""
+    path, steps, rho = PATHS[name](), 18, 7.0
+    times = karras_times(path, steps)
+    alpha, _, sigma = path.at(torch.tensor(times[:-1], dtype=torch.float64))
+    first, last = 80 ** (1 / rho), 0.002 ** (1 / rho)
+    expected = [(first + i / (steps - 1) * (last - first)) ** rho for i in range(steps)]
+    reached = [t < 1 for t in times[:-1]]
+    found = (sigma / alpha).tolist()
+    assert [f for f, r in zip(found, reached, strict=True) if r] == pytest.approx(
+        [e for e, r in zip(expected, reached, strict=True) if r], rel=1e-9
+    )
+    assert sum(reached) >= steps - 1 - (name == "edm")
+    assert times[-1] == 0.0
+
+
+def test_quadratic_times() -> None:
+    """DDIM's τ_i = c i² (Song 2021, D.2)."""
+    assert quadratic_times(4, 0.8) == pytest.approx([0.8, 0.45, 0.2, 0.05, 0.0])
+
+
+def test_repeated_times() -> None:
+    assert repeated([1.0, 0.5, 0.0], 3) == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.0]
+
+
+def test_repaint_times_walk_down_and_up() -> None:
+    """Twelve steps with jumps of four, each stretch taken three times."""
+    grid = uniform_times(12)
+    walk = repaint_times(grid, jump=4, resamples=3)
+    places = [grid.index(t) for t in walk]
+    down = list(range(5))
+    again = [*down, *down, *down]
+    assert places == [
+        *again,
+        *(4 + p for p in again[1:5]),
+        4,
+        5,
+        6,
+        7,
+        8,
+        4,
+        5,
+        6,
+        7,
+        8,
+        *range(9, 13),
+    ]
+    assert repaint_times(grid, jump=4, resamples=1) == grid
 
 
 def test_log_snr_at_the_ends() -> None:

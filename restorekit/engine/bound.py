@@ -1,0 +1,78 @@
+"""The variational bound of a diffusion model on −log p(x0), term by term (Ho 2020, eq. 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from restorekit.engine.markov import Variance, posterior, transition
+from restorekit.engine.path import Path
+from restorekit.engine.samplers import Estimate
+
+
+def variational_bound(
+    estimate: Estimate,
+    path: Path,
+    x0: Tensor,
+    y: Tensor,
+    times: Sequence[float],
+    noise: Callable[[int], Tensor],
+    variance: Variance | None = None,
+) -> Tensor:
+    """L_T, the L_{t−1} and L_0 of images, (len(times), N) in nats; their sum bounds −log p(x0).
+
+    x0: (N, C, H, W), one of 256 levels in [−1, 1]. times fall from 1 to 0, and noise(i) makes x at
+    times[i]. variance: of the reverse steps; by default the posterior's. Each term is one draw.
+    """
+    terms = [prior_term(path, x0)]
+    for i, (t, s) in enumerate(pairwise(times)):
+        x_t = path.marginal(x0, y, t, noise(i))
+        x0_hat = estimate(x_t, t)
+        if s == 0:
+            deviation = transition(path, 0.0, t)[1]
+            terms.append(-discretised_log_likelihood(x0, x0_hat, deviation).sum((1, 2, 3)))
+            continue
+        true_mean, deviation = posterior(path, x_t, x0, y, t, s)
+        mean, _ = posterior(path, x_t, x0_hat, y, t, s)
+        true_log = torch.full_like(mean, 2 * math.log(deviation))
+        log = variance(x_t, t, s).log() if variance else true_log
+        terms.append(gaussian_divergence(true_mean, true_log, mean, log).sum((1, 2, 3)))
+    return torch.stack(terms)
+
+
+def prior_term(path: Path, x0: Tensor) -> Tensor:
+    """L_T = KL(q(u_1 | x0) ‖ N(0, α_1² + σ_1²)), (N,) in nats; the prior is N(0, I) on VP."""
+    alpha, _, sigma = (float(c) for c in path.at(1.0))
+    mean, log = alpha * x0, torch.full_like(x0, 2 * math.log(sigma))
+    prior = torch.full_like(x0, math.log(alpha**2 + sigma**2))
+    return gaussian_divergence(mean, log, torch.zeros_like(x0), prior).sum((1, 2, 3))
+
+
+def gaussian_divergence(mean: Tensor, log: Tensor, other: Tensor, other_log: Tensor) -> Tensor:
+    """KL(N(mean, e^log) ‖ N(other, e^other_log)), element by element, in nats."""
+    spread = torch.exp(log - other_log) + (mean - other) ** 2 * torch.exp(-other_log)
+    return 0.5 * (other_log - log - 1 + spread)
+
+
+def discretised_log_likelihood(x0: Tensor, mean: Tensor, deviation: float) -> Tensor:
+    """log of a Gaussian's mass in the bin of each of 256 levels in [−1, 1] (Ho 2020, eq. 13)."""
+    half = 1 / 255
+    upper = _cumulative((x0 - mean + half) / deviation)
+    lower = _cumulative((x0 - mean - half) / deviation)
+    upper = torch.where(x0 > 1 - half, torch.ones_like(upper), upper)
+    lower = torch.where(x0 < -1 + half, torch.zeros_like(lower), lower)
+    return (upper - lower).clamp(min=1e-12).log()
+
+
+def _cumulative(x: Tensor) -> Tensor:
+    """The normal distribution's, from its complement so that far tails keep their digits."""
+    return 0.5 * torch.erfc(-x / math.sqrt(2))
+
+
+def bits_per_dimension(nats: Tensor, x0: Tensor) -> Tensor:
+    """Nats of images (N, C, H, W), or of rows of them, in bits for each of their C·H·W numbers."""
+    return nats / (math.log(2) * x0[0].numel())

@@ -1,0 +1,134 @@
+"""What every sampler is made of: states, the coefficients of a step, and the one transfer.
+
+A sampler is a pure pair `init`, `step` on u_t = x_t − γ_t y, an ordinary diffusion of (α, σ): each
+method of the literature is written once and serves every restoration path. Where a path has no noise
+at all, γ plays σ's part and nothing is shifted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+from restorekit.engine.path import Path
+
+
+class State(NamedTuple):
+    """x_t and what a multi-step method remembers."""
+
+    x: Tensor
+    memory: tuple[Any, ...] = ()
+
+
+Estimate = Callable[[Tensor, float], Tensor]
+"""(x_t, t) → x̂0: the denoiser with its condition, tiles and corrections inside."""
+
+Noise = Callable[[], Tensor]
+"""Fresh standard normal noise of x's shape; not called by a step that needs none."""
+
+
+class Step(Protocol):
+    """From the state at t to the state at s."""
+
+    def __call__(
+        self,
+        estimate: Estimate,
+        path: Path,
+        y: Tensor,
+        state: State,
+        t: float,
+        s: float,
+        noise: Noise,
+    ) -> State:
+        """The state at s."""
+        ...
+
+
+class Sampler(NamedTuple):
+    """A method: its first state, its step, and how often a step calls the denoiser at most.
+
+    A step to the clean image (σ_s = 0) calls it once.
+    """
+
+    init: Callable[[Tensor], State]
+    step: Step
+    evaluations: int = 1
+
+
+class Frame(NamedTuple):
+    """α and the level (σ, or γ on a path without noise) at both ends of a step, and y's shares."""
+
+    alpha_t: float
+    level_t: float
+    alpha_s: float
+    level_s: float
+    shift_t: float
+    shift_s: float
+    noisy: bool = True
+
+    @property
+    def log_snr_t(self) -> float:
+        """λ = log(α/level) at t; −∞ where α is 0."""
+        return math.log(self.alpha_t / self.level_t) if self.alpha_t else -math.inf
+
+    @property
+    def log_snr_s(self) -> float:
+        """λ at s; ∞ where the level is 0."""
+        return math.log(self.alpha_s / self.level_s) if self.level_s else math.inf
+
+    @property
+    def log_snr_gain(self) -> float:
+        """h = λ_s − λ_t."""
+        return self.log_snr_s - self.log_snr_t
+
+    @property
+    def starts_finite(self) -> bool:
+        """Whether λ_t is finite: neither the pure noise of α = 0 nor a bridge's start."""
+        return self.alpha_t > 0 and self.level_t > 0
+
+    @property
+    def finite(self) -> bool:
+        """Whether λ is finite at both ends; elsewhere a step is of first order."""
+        return self.starts_finite and self.level_s > 0
+
+
+def frame(path: Path, t: float, s: float) -> Frame:
+    """The coefficients of a step, in float64."""
+    alpha_t, gamma_t, sigma_t = (float(c) for c in path.at(t))
+    alpha_s, gamma_s, sigma_s = (float(c) for c in path.at(s))
+    if sigma_t == 0 and sigma_s == 0:
+        return Frame(alpha_t, gamma_t, alpha_s, gamma_s, 0.0, 0.0, noisy=False)
+    return Frame(alpha_t, sigma_t, alpha_s, sigma_s, gamma_t, gamma_s)
+
+
+def transfer(
+    f: Frame, x: Tensor, y: Tensor, x0: Tensor, fresh: float = 0.0, noise: Noise | None = None
+) -> Tensor:
+    """x_s with u_s = α_s x0 + √(σ_s² − τ²) ε̂ + τ z, ε̂ = (u_t − α_t x0)/σ_t, τ = `fresh`.
+
+    The generic step for an x0, whatever it was made from; every solver ends in it.
+    """
+    # ε̂ has no meaning where nothing was added yet: a bridge starts at y itself.
+    kept = math.sqrt(max(f.level_s**2 - fresh**2, 0.0)) / f.level_t if f.level_t else 0.0
+    x_s = x0 * (f.alpha_s - kept * f.alpha_t)
+    if kept:
+        x_s = x_s.add_(x, alpha=kept)
+    shift = f.shift_s - kept * f.shift_t
+    if shift:
+        x_s = x_s.add_(y, alpha=shift)
+    if fresh and noise:
+        x_s = x_s.add_(noise(), alpha=fresh)
+    return x_s
+
+
+def noise_in(f: Frame, x: Tensor, y: Tensor, x0: Tensor) -> Tensor:
+    """ε̂ = (u_t − α_t x0)/σ_t, the noise in x_t if x0 is the image; σ_t is not 0."""
+    return (x - f.shift_t * y - f.alpha_t * x0) / f.level_t
+
+
+def image_in(f: Frame, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
+    """x0 = (u_t − σ_t ε)/α_t, the image in x_t if ε is its noise; α_t is not 0."""
+    return (x - f.shift_t * y - f.level_t * noise) / f.alpha_t

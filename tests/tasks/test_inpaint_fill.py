@@ -1,0 +1,90 @@
+"""The smooth fill against a slow second implementation, and what a fill must not do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from restorekit_inpaint import fill
+
+
+def pull_push(image: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(H, W) float64 with unknown pixels filled; Gortler 1996, 5.3, one pixel at a time."""
+    height, width = image.shape
+    if known.all() or max(height, width) == 1:
+        return np.where(known, image, 0)
+    coarse = np.zeros((-(-height // 2), -(-width // 2)))
+    there = np.zeros(coarse.shape, bool)
+    for row, column in np.ndindex(coarse.shape):
+        cell = slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2)
+        values = image[cell][known[cell]]
+        if values.size:
+            coarse[row, column], there[row, column] = values.mean(), True
+    coarse = pull_push(coarse, there)
+    result = image.copy()
+    for row, column in zip(*np.nonzero(~known), strict=True):
+        # Between the nearest cells' centres, three parts of the nearer and one of the other.
+        rows, columns = (
+            [place // 2, min(max(place // 2 + (1 if place % 2 else -1), 0), length - 1)]
+            for place, length in zip((row, column), coarse.shape, strict=True)
+        )
+        weights = np.outer([0.75, 0.25], [0.75, 0.25])
+        result[row, column] = (weights * coarse[np.ix_(rows, columns)]).sum()
+    return result
+
+
+def drawn(height: int, width: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, (height, width)), rng.random((height, width)) < share
+
+
+few = settings(max_examples=25, deadline=None, derandomize=True)
+sides = st.integers(1, 23)
+shares = st.sampled_from([0.0, 0.02, 0.3, 0.9, 1.0])
+
+
+@few
+@given(sides, sides, shares, st.integers(0, 2**31))
+def test_it_is_pull_push(height: int, width: int, share: float, seed: int) -> None:
+    image, known = drawn(height, width, share, seed)
+    hole = torch.from_numpy(~known).double()[None, None]
+    made = fill.smooth(torch.from_numpy(image)[None, None], hole.float())[0, 0].numpy()
+    np.testing.assert_allclose(made, pull_push(image, known), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(made[known], image[known])
+    if known.any():
+        assert made.min() >= image[known].min() - 1e-6
+        assert made.max() <= image[known].max() + 1e-6
+    else:
+        assert not made.any()
+
+
+def test_a_constant_is_filled_with_itself() -> None:
+    image = torch.full((1, 3, 90, 77), 0.3)
+    hole = torch.ones(1, 1, 90, 77)
+    hole[..., 11, 70] = 0
+    torch.testing.assert_close(fill.smooth(image, hole), image, rtol=0, atol=1e-6)
+
+
+def test_items_of_a_batch_are_filled_each_for_itself() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 3, 21, 34, generator=generator)
+    holes = (torch.rand(3, 1, 21, 34, generator=generator) < 0.5).float()
+    holes[1], holes[2] = 0, 1
+    together = fill.smooth(images, holes)
+    for item in range(3):
+        alone = fill.smooth(images[item : item + 1], holes[item : item + 1])
+        torch.testing.assert_close(together[item : item + 1], alone)
+    assert torch.equal(together[1], images[1])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (8, 8), (13, 5)])
+def test_reduced_and_enlarged_are_on_the_same_grid(size: tuple[int, int]) -> None:
+    image = torch.full((1, 3, *size), -0.4)
+    hole = torch.zeros(1, 1, *size)
+    hole[..., : size[0] // 2, :] = 1
+    smaller, mask = fill.reduced(image, hole)
+    assert smaller.shape[-2:] == tuple(-(-side // 4) for side in size)
+    made = fill.enlarged(torch.where(mask > 0.5, -0.4, smaller), size)
+    torch.testing.assert_close(made, image, rtol=0, atol=1e-6)
