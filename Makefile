@@ -50,7 +50,7 @@ $(VENV)/demo.stamp: $(VENV)/torch.stamp
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/torch.stamp
-	$(PIP) -e ".[dev]"
+	$(PIP) -e ".[dev]" -e plugins/inpaint
 	touch $@
 
 $(VENV)/torch.stamp: pyproject.toml constraints.txt

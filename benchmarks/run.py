@@ -157,20 +157,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--suite", choices=list(SUITES), default="smoke")
     parser.add_argument("--baseline", type=Path, help="results.json of a run to compare with")
-    parser.add_argument("--out", type=Path, help="write the figures here too, as JSON")
+    parser.add_argument(
+        "--out", type=Path, help="put the figures here too, as JSON; it keeps those not made now"
+    )
     parser.add_argument(
         "--only",
         default="",
-        help="score only the tables whose names contain this; --out then keeps its others",
+        help="score only the tables whose names contain this",
     )
     parser.add_argument("--model", type=Path, help="a weights file, in place of its task's own")
     given = parser.parse_args(arguments)
     run = Run(given.suite, given.model, given.only)
     SUITES[given.suite](run)
-    if given.only and given.out and given.out.exists():
+    if given.out and given.out.exists():
         before = json.loads(given.out.read_text(encoding="utf-8"))
         for part in ("quality", "speed"):
-            run.record[part] = before[part] | run.record[part]
+            run.record[part] = before.get(part, {}) | run.record[part]
     for target in filter(None, (LATEST / "results.json", given.out)):
         write_json(target, run.record)
     (LATEST / ".gitignore").write_text("*\n", encoding="utf-8")

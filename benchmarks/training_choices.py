@@ -29,7 +29,7 @@ from restorekit.training.recipe import Draw, Recipe
 NUMBERS = ("scale", "noise", "look")
 BASE = Recipe(
     task="upscale",
-    iterations=600,
+    iterations=400,
     draws=tuple(
         Draw(share, {"scale": scale}) for share, scale in ((0.6, 4.0), (0.2, 3.0), (0.2, 2.0))
     ),
@@ -37,7 +37,7 @@ BASE = Recipe(
     path_parameters={"sigma": 0.1},
     crop=96,
     batch=16,
-    warmup=60,
+    warmup=40,
     average=0.99,
     start_share=0.6,
     quiet_share=0.9,

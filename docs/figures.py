@@ -1,8 +1,8 @@
 """Draws the pictures of the documentation: `python docs/figures.py [NAME …]` writes docs/images.
 
 paths.svg: the coefficients of some paths over time. tiles.png: tiles, their margins, and what two ways
-of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. denoise.png,
-inpaint.png: the same photographs made worse and restored.
+of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. denoise.png:
+the same photographs made noisy and restored.
 """
 
 from __future__ import annotations
@@ -171,17 +171,11 @@ def denoise() -> None:
     restored("denoise", {"gaussian": {"sigma": 25.0}, "jpeg": {"quality": 15}, "sensor": {}})
 
 
-def inpaint() -> None:
-    """Thin, medium and wide holes."""
-    restored("inpaint", {"thin": {}, "medium": {}, "wide": {}})
-
-
 FIGURES: dict[str, Callable[[], None]] = {
     "paths": paths,
     "tiles": tiles,
     "crops": crops,
     "denoise": denoise,
-    "inpaint": inpaint,
 }
 
 

@@ -55,7 +55,7 @@ class Tasks(click.Group):
 def command() -> None:
     """Score TASK on clean pictures: degrade them (or take --inputs), restore, compare.
 
-    `restorekit evaluate TASK --help` lists the options, the task's own among them.
+    `restorekit evaluate <task> --help` lists the options, the task's own among them.
     """
 
 

@@ -19,7 +19,6 @@ TASK = rk.Task(
     name="denoise",
     summary="Take noise and JPEG artefacts out of photographs",
     model="denoise",
-    looks=("faithful", "sharp"),
     degradations=(
         rk.Degradation("blind", "Each image its own: noise, JPEG, both, or nothing."),
         rk.Degradation(

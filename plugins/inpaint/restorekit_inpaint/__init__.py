@@ -62,8 +62,9 @@ def restorekit_task() -> rk.Task:
 
 @rk.hookimpl
 def restorekit_models() -> Mapping[str, Path]:
-    """The weights in this package."""
-    return {"inpaint": Path(__file__).parent / "weights" / "inpaint.safetensors"}
+    """The weights in this package, once they are trained."""
+    weights = Path(__file__).parent / "weights" / "inpaint.safetensors"
+    return {"inpaint": weights} if weights.exists() else {}
 
 
 @rk.hookimpl
