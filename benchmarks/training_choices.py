@@ -109,7 +109,7 @@ def score(
 
 def main() -> None:
     """Run every choice and write what came out."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument(
         "--out", type=Path, default=Path("benchmarks/results/training/choices.json")
