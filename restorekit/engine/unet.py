@@ -34,9 +34,8 @@ class UNetConfig:
     embedding: int = 128
     attention: tuple[int, ...] = ()  # levels with self-attention; looks at everything
     norm_groups: int = 0  # GroupNorm before each convolution; 0: none; looks at everything
-    bias: bool = (
-        True  # False: ReLU and nothing added, so that F(k x) = k F(x) for k > 0 (Mohan 2020)
-    )
+    # False: ReLU and nothing added, so that F(k x) = k F(x) for k > 0 (Mohan 2020)
+    bias: bool = True
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):

@@ -1,4 +1,4 @@
-"""Take noise and JPEG artefacts out of photographs.
+"""Take noise out of photographs, and soften JPEG artefacts.
 
 The noisy image is the source of the path and is concatenated to the network's input; the network is
 told nothing of the noise (blind) and takes all of it out in one call.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TASK = rk.Task(
     name="denoise",
-    summary="Take noise and JPEG artefacts out of photographs",
+    summary="Take noise out of photographs, and soften JPEG artefacts",
     model="denoise",
     degradations=(
         rk.Degradation("blind", "Each image its own: noise, JPEG, both, or nothing."),
