@@ -72,8 +72,9 @@ def command(
     import torch
 
     from restorekit import device as devices
-    from restorekit.training import drawn, export, photographs, plot, trainer
+    from restorekit.training import drawn, export, photographs, plot, processes, trainer
 
+    processes.join()
     if threads:
         torch.set_num_threads(threads)
     training = trainer.Trainer(recipe, loaded.task, loaded.hooks, devices.choose(device))
@@ -98,6 +99,8 @@ def command(
     finished = trainer.run(
         training, corpus, photographs.load(held_back), out, time_limit=limit, tell=_tell
     )
+    if processes.rank():
+        return 0
     plot.plot(trainer.read_log(out / "log.csv"), out / "log.svg")
     if model:
         from datetime import date

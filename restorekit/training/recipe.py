@@ -54,7 +54,9 @@ class Recipe:
     seed: int = 0
     crop: int = 192
     batch: int = 16
-    learning_rate: float = 1e-3
+    accumulate: int = 1  # batches to one step of the optimisers, shared out among processes
+    learning_rate: float = 1e-3  # AdamW's
+    matrix_learning_rate: float = 0.02  # Muon's, of the inner convolutions
     warmup: int = 200
     average: float = 0.999
     clip: float = 1.0
@@ -67,8 +69,12 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.path not in PATHS:
             raise UsageError(f"recipe: path {self.path!r} is none of {', '.join(PATHS)}")
-        if not self.draws or self.iterations < 1 or self.batch < 1:
+        if not self.draws or min(self.iterations, self.batch, self.accumulate) < 1:
             raise UsageError("recipe: needs at least one draw, one iteration and a batch of one")
+        if self.perceptual and self.accumulate > 1:
+            raise UsageError(
+                "recipe: the perceptual phase takes one batch to a step; accumulate is 1"
+            )
         if self.crop % self.network.stride:
             raise UsageError(f"recipe: crop {self.crop} is no multiple of {self.network.stride}")
         try:

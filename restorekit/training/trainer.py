@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
@@ -27,7 +27,8 @@ from restorekit.engine.unet import UNet
 from restorekit.errors import ModelError
 from restorekit.models import store
 from restorekit.task import Task
-from restorekit.training import checkpoint
+from restorekit.training import checkpoint, processes
+from restorekit.training.muon import Muon
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Recipe
@@ -57,9 +58,11 @@ class Trainer:
         self.average = Average(self.network, recipe.average)
         fused = torch.compile(self.network) if device.type == "cuda" else self.network
         self.denoiser = self._denoiser(fused)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.learning_rate, weight_decay=0.0, fused=True
-        )
+        matrices, others = _by_optimiser(self.network)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "muon": Muon(matrices, recipe.matrix_learning_rate),
+            "adam": torch.optim.AdamW(others, recipe.learning_rate, weight_decay=0.0, fused=True),
+        }
         self.perceptual = PerceptualPhase(recipe, device) if recipe.perceptual else None
         self.iteration, self.seconds = 0, 0.0
         self.earlier: list[dict[str, Any]] = []  # phases that came before, for the card
@@ -70,29 +73,43 @@ class Trainer:
         return Preconditioned(network, path, self.recipe.deviation, self.recipe.network.numbers)
 
     def step(self, corpus: Corpus) -> tuple[float, str]:
-        """One iteration; (its loss, what the perceptual phase says of itself)."""
-        draw = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.iteration)
-        x0, condition = self.batch(corpus, draw)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.iteration)
-        extra = ""
-        with torch.autocast(self.device.type, torch.bfloat16):
-            if self.perceptual is None:
-                loss = self.path_loss(x0, condition, draw)
-            else:
-                split = round(len(x0) * (1 - self.recipe.perceptual.share))  # type: ignore[union-attr]
-                loss = self.path_loss(x0[:split], _items(condition, slice(split)), draw)
-                sharp, extra = self.perceptual.loss(
-                    self.denoiser, x0[split:], _items(condition, slice(split, None)), self.iteration
-                )
-                loss = loss + sharp
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        """One iteration; (its loss, what the perceptual phase says of itself).
+
+        Its gradient is the mean over the recipe's `accumulate` batches, shared out among the processes.
+        """
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = optimiser.defaults["lr"] * pace(self.recipe, self.iteration)
+        self.network.zero_grad(set_to_none=True)
+        parts, total, extra = self.recipe.accumulate, torch.zeros((), device=self.device), ""
+        for part in processes.share(parts):
+            loss, extra = self._loss(corpus, part)
+            (loss / parts).backward()
+            total += loss.detach() / parts
+        processes.sum_up(
+            [total, *(p.grad for p in self.network.parameters() if p.grad is not None)]
+        )
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimiser.step()
+        for optimiser in self.optimisers.values():
+            optimiser.step()
         self.average.update(self.network)
         self.iteration += 1
-        return float(loss.detach()), extra
+        return float(total), extra
+
+    def _loss(self, corpus: Corpus, part: int) -> tuple[Tensor, str]:
+        """Of one batch, which the seed, the iteration and its number among the iteration's decide."""
+        seed = (self.recipe.seed * 1_000_003 + self.iteration) * self.recipe.accumulate + part
+        draw = torch.Generator().manual_seed(seed)
+        x0, condition = self.batch(corpus, draw)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            if self.perceptual is None:
+                return self.path_loss(x0, condition, draw), ""
+            split = round(len(x0) * (1 - self.recipe.perceptual.share))  # type: ignore[union-attr]
+            loss = self.path_loss(x0[:split], _items(condition, slice(split)), draw)
+            sharp, extra = self.perceptual.loss(
+                self.denoiser, x0[split:], _items(condition, slice(split, None)), self.iteration
+            )
+            return loss + sharp, extra
 
     def path_loss(self, x0: Tensor, condition: Condition, draw: torch.Generator) -> Tensor:
         """The loss of the faithful look, averaged over a batch."""
@@ -160,8 +177,9 @@ class Trainer:
         tensors = {
             **checkpoint.prefixed("network", self.network.state_dict()),
             **checkpoint.prefixed("average", self.average.values),
-            **checkpoint.prefixed("optimiser", checkpoint.optimiser_tensors(self.optimiser)),
         }
+        for name, optimiser in self.optimisers.items():
+            tensors |= checkpoint.prefixed(name, checkpoint.optimiser_tensors(optimiser))
         if self.perceptual:
             tensors |= checkpoint.prefixed("perceptual", self.perceptual.tensors())
         record = {
@@ -183,6 +201,7 @@ class Trainer:
             "batch": recipe.batch,
             "crop": recipe.crop,
             "learning_rate": recipe.learning_rate,
+            "matrix_learning_rate": recipe.matrix_learning_rate,
             "perceptual": recipe.perceptual is not None,
         }
 
@@ -192,7 +211,8 @@ class Trainer:
         with checkpoint.fitting(path):
             self.network.load_state_dict(checkpoint.part("network", tensors))
             self.average.load(checkpoint.part("average", tensors), record["iteration"])
-            checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
+            for name, optimiser in self.optimisers.items():
+                checkpoint.restore_optimiser(optimiser, checkpoint.part(name, tensors))
             if self.perceptual:
                 self.perceptual.restore(checkpoint.part("perceptual", tensors))
         self.iteration, self.seconds = record["iteration"], record["seconds"]
@@ -230,7 +250,7 @@ def run(
 ) -> bool:
     """Train until the recipe's end (True) or the time limit in seconds (False); saves at the stop.
 
-    Writes checkpoint.safetensors and log.csv into the folder.
+    Writes checkpoint.safetensors and log.csv into the folder; of several processes, the first does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     started, before, losses = time.monotonic(), trainer.seconds, []
@@ -240,29 +260,31 @@ def run(
         losses.append(loss)
         elapsed = time.monotonic() - started
         trainer.seconds = before + elapsed
-        stop = trainer.iteration == last or (time_limit is not None and elapsed > time_limit)
+        late = time_limit is not None and elapsed > time_limit
+        stop = trainer.iteration == last or processes.any_of(late, trainer.device)
         validating = trainer.iteration % validate_every == 0 or stop
-        if trainer.iteration % report_every == 0 or stop:
+        writing = processes.rank() == 0
+        if writing and (trainer.iteration % report_every == 0 or stop):
             score = trainer.validate(validation) if validating and validation else None
-            rate = learning_rate(trainer.recipe, trainer.iteration - 1)
+            rate = trainer.recipe.learning_rate * pace(trainer.recipe, trainer.iteration - 1)
             mean = sum(losses) / len(losses)
             progress = Progress(trainer.iteration, trainer.seconds, mean, rate, score, extra)
             losses = []
             log(folder / "log.csv", progress)
             tell(progress)
-        if validating:
+        if writing and validating:
             trainer.save(folder / "checkpoint.safetensors")
         if stop:
             break
     return trainer.iteration >= last
 
 
-def learning_rate(recipe: Recipe, iteration: int) -> float:
-    """Linear warm-up, then a cosine to nought at the recipe's end."""
+def pace(recipe: Recipe, iteration: int) -> float:
+    """The share of the learning rates: linear warm-up, then a cosine to nought at the recipe's end."""
     if iteration < recipe.warmup:
-        return recipe.learning_rate * (iteration + 1) / recipe.warmup
+        return (iteration + 1) / recipe.warmup
     done = (iteration - recipe.warmup) / max(1, recipe.iterations - recipe.warmup)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 def log(path: Path, progress: Progress) -> None:
@@ -286,6 +308,17 @@ def read_log(path: Path) -> Iterator[dict[str, str]]:
 def _network(recipe: Recipe, device: torch.device) -> UNet:
     network = UNet(recipe.network)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _by_optimiser(network: UNet) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(the inner convolutions' weights, all others): the first and last layer are none of Muon's."""
+    inner = {
+        name
+        for name, value in network.named_parameters()
+        if value.ndim == 4 and not name.startswith(("head.", "tail."))
+    }
+    named = list(network.named_parameters())
+    return [p for n, p in named if n in inner], [p for n, p in named if n not in inner]
 
 
 def _items(condition: Condition, chosen: slice) -> Condition:

@@ -37,8 +37,8 @@ from restorekit.training.trainer import (
     Progress,
     Trainer,
     _items,
-    learning_rate,
     log,
+    pace,
     read_log,
     run,
 )
@@ -193,12 +193,12 @@ def test_validation_is_the_psnr_of_the_first_call_of_the_averaged_weights() -> N
 
 
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
-    given = recipe(iterations=100, warmup=10, learning_rate=0.5)
-    rates = [learning_rate(given, i) for i in range(100)]
-    assert rates[:10] == pytest.approx([0.05 * (i + 1) for i in range(10)])
-    assert rates[10] == pytest.approx(0.5)
-    assert rates[55] == pytest.approx(0.25)
-    assert rates[99] == pytest.approx(0.5 * math.sin(math.pi / 180) ** 2, rel=1e-9)
+    given = recipe(iterations=100, warmup=10)
+    rates = [pace(given, i) for i in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert rates[10] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[99] == pytest.approx(math.sin(math.pi / 180) ** 2, rel=1e-9)
     assert all(a >= b for a, b in pairwise(rates[9:]))
 
 
@@ -352,10 +352,32 @@ def test_tensors_of_a_checkpoint_come_back_as_they_were(tmp_path: Path) -> None:
     made.save(tmp_path / "one.safetensors")
     again = trainer(recipe())
     again.resume(tmp_path / "one.safetensors")
-    state: dict[Tensor, dict] = again.optimiser.state  # type: ignore[assignment]
-    for parameter in again.network.parameters():
-        for name in ("exp_avg", "exp_avg_sq"):
-            assert state[parameter][name].stride() == parameter.stride()
-    assert_same(
-        checkpoint.optimiser_tensors(again.optimiser), checkpoint.optimiser_tensors(made.optimiser)
-    )
+    for name, moments in (("adam", ("exp_avg", "exp_avg_sq")), ("muon", ("momentum",))):
+        state = again.optimisers[name].state
+        assert state
+        for parameter, values in state.items():
+            assert all(values[moment].stride() == parameter.stride() for moment in moments)
+        assert_same(
+            checkpoint.optimiser_tensors(again.optimisers[name]),
+            checkpoint.optimiser_tensors(made.optimisers[name]),
+        )
+
+
+def test_both_learning_rates_follow_the_same_pace() -> None:
+    made = trainer(recipe(warmup=4, learning_rate=0.002, matrix_learning_rate=0.04))
+    made.step(corpus())
+    rates = {name: o.param_groups[0]["lr"] for name, o in made.optimisers.items()}
+    assert rates == pytest.approx({"adam": 0.0005, "muon": 0.01})
+
+
+def test_every_parameter_has_one_optimiser() -> None:
+    made = trainer(recipe())
+    held = [
+        id(p) for o in made.optimisers.values() for group in o.param_groups for p in group["params"]
+    ]
+    assert sorted(held) == sorted(id(p) for p in made.network.parameters())
+    muon = {id(p) for p in made.optimisers["muon"].param_groups[0]["params"]}
+    named = {n for n, p in made.network.named_parameters() if id(p) in muon}
+    assert all(name.endswith("weight") for name in named)
+    assert {"middle.0.inner.weight", "down.0.weight", "up.0.weight"} <= named
+    assert not {"head.weight", "tail.weight"} & named

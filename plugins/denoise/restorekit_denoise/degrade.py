@@ -12,7 +12,7 @@ from torch import Tensor
 import restorekit as rk
 
 # What share of the images of a blind batch is degraded how; the rest stay clean.
-SHARES = {"gaussian": 0.36, "rounded": 0.22, "sensor": 0.1, "jpeg": 0.16, "both": 0.1}
+SHARES = {"gaussian": 0.3, "rounded": 0.15, "sensor": 0.1, "jpeg": 0.27, "both": 0.1}
 
 
 def degrade(clean: Tensor, options: Mapping[str, Any], seed: int) -> Tensor:
@@ -65,12 +65,26 @@ def _any_sensor(clean: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def _any_jpeg(clean: Tensor, draw: torch.Generator) -> Tensor:
-    """JPEG of a random quality, its blocks anywhere."""
+    """JPEG of a random quality; half of the images have their blocks at the corner, half anywhere."""
     quality = _between(8, 96, clean, draw).round()
-    top, left = torch.randint(8, (2,), generator=draw, device=clean.device).tolist()
+    offsets = torch.randint(8, (len(clean), 2), generator=draw, device=clean.device)
+    offsets *= torch.rand(len(clean), 1, generator=draw, device=clean.device) < 0.5
     halved = bool(torch.rand((), generator=draw, device=clean.device) < 0.7)
-    shifted = F.pad(clean, (left, 0, top, 0), mode="replicate")
-    return rk.jpeg(shifted, quality, halve_chroma=halved)[..., top:, left:]
+    shifts = offsets.tolist()
+    height, width = clean.shape[-2:]
+    # Each image pushed right and down by its own offset, in a frame that has room for any.
+    framed = F.pad(clean, (7, 7, 7, 7), mode="replicate")
+    windows = [
+        image[:, 7 - top : 14 - top + height, 7 - left : 14 - left + width]
+        for image, (top, left) in zip(framed, shifts, strict=True)
+    ]
+    pressed = rk.jpeg(torch.stack(windows), quality, halve_chroma=halved)
+    return torch.stack(
+        [
+            image[:, top : top + height, left : left + width]
+            for image, (top, left) in zip(pressed, shifts, strict=True)
+        ]
+    )
 
 
 def _noise_then_jpeg(clean: Tensor, draw: torch.Generator) -> Tensor:

@@ -1,0 +1,55 @@
+"""A run on several processes, as torchrun starts them; without it, a run on one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from restorekit.errors import UsageError
+
+
+def join() -> None:
+    """Take part in torchrun's group where there is one."""
+    if dist.is_available() and dist.is_torchelastic_launched() and not dist.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def count() -> int:
+    """How many processes share the run."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number; 0 is the one that writes files."""
+    return dist.get_rank() if count() > 1 else 0
+
+
+def share(parts: int) -> range:
+    """This process's of the batches 0 … parts − 1; UsageError where the processes are more."""
+    if parts % count():
+        raise UsageError(
+            f"recipe: accumulate is {parts}, which {count()} processes cannot share evenly"
+        )
+    return range(rank(), parts, count())
+
+
+def sum_up(tensors: Sequence[Tensor]) -> None:
+    """Each tensor replaced by its sum over the processes, in place."""
+    if count() > 1:
+        for tensor in tensors:
+            dist.all_reduce(tensor)
+
+
+def any_of(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is up in any process, so that all of them do the same."""
+    if count() == 1:
+        return flag
+    flags = torch.tensor(float(flag), device=device)
+    sum_up([flags])
+    return bool(flags > 0)

@@ -1,0 +1,78 @@
+"""Muon against the singular value decomposition, and against steps written out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from restorekit.training.muon import COEFFICIENTS, Muon, orthogonal
+
+
+def polynomial(values: torch.Tensor, steps: int) -> torch.Tensor:
+    """What the iteration makes of singular values: each is worked on alone."""
+    a, b, c = COEFFICIENTS
+    for _ in range(steps):
+        values = a * values + b * values**3 + c * values**5
+    return values
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12), (16, 16)])
+def test_the_direction_keeps_singular_vectors_and_evens_values(shape: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    matrices = torch.randn(3, *shape, generator=generator, dtype=torch.float64)
+    u, s, v = torch.linalg.svd(matrices, full_matrices=False)
+    values = polynomial(s / s.square().sum(-1, keepdim=True).sqrt(), 5)
+    expected = u @ torch.diag_embed(values) @ v
+    made = orthogonal(matrices)
+    # bfloat16 has eight bits, and five rounds of it.
+    assert float((made - expected).norm() / expected.norm()) < 0.05
+    assert float(values.min()) > 0.5
+    assert float(values.max()) < 1.3
+
+
+def test_a_zero_matrix_has_no_direction() -> None:
+    assert torch.equal(orthogonal(torch.zeros(2, 3, 5)), torch.zeros(2, 3, 5))
+
+
+def test_steps_are_nesterov_s_momentum_made_orthogonal() -> None:
+    generator = torch.Generator().manual_seed(2)
+    start = torch.randn(8, 3, 3, 3, generator=generator)
+    weight = nn.Parameter(start.clone(memory_format=torch.channels_last))
+    optimiser = Muon([weight], lr=0.1, momentum=0.9)
+    expected, momentum = start.clone(), torch.zeros_like(start)
+    for _ in range(3):
+        gradient = torch.randn(8, 3, 3, 3, generator=generator)
+        weight.grad = gradient.clone(memory_format=torch.channels_last)
+        optimiser.step()
+        momentum = 0.9 * momentum + 0.1 * gradient
+        direction = 0.1 * gradient + 0.9 * momentum
+        step = orthogonal(direction.reshape(1, 8, 27))[0].reshape(start.shape)
+        expected = expected - 0.1 * math.sqrt(max(1.0, 8 / 27)) * step
+        assert float((weight.detach() - expected).abs().max()) < 2e-3
+    assert float((weight.detach() - start).abs().max()) > 0.02
+
+
+def test_matrices_of_one_shape_do_not_mix_and_tall_ones_step_further() -> None:
+    generator = torch.Generator().manual_seed(3)
+    start = [torch.randn(32, 2, 1, 1, generator=generator) for _ in range(2)]
+    gradients = [torch.randn(32, 2, 1, 1, generator=generator) for _ in range(2)]
+    together = [nn.Parameter(s.clone()) for s in start]
+    for parameter, gradient in zip(together, gradients, strict=True):
+        parameter.grad = gradient.clone()
+    Muon(together, lr=0.1).step()
+    for index, parameter in enumerate(together):
+        alone = nn.Parameter(start[index].clone())
+        alone.grad = gradients[index].clone()
+        Muon([alone], lr=0.1).step()
+        assert float((alone - parameter).detach().abs().max()) < 1e-3
+        size = float((parameter.detach() - start[index]).norm())
+        assert size == pytest.approx(0.1 * 4 * math.sqrt(2), rel=0.3)  # √(32/2) = 4, two directions
+
+
+def test_what_has_no_gradient_stays() -> None:
+    weight = nn.Parameter(torch.ones(2, 2, 1, 1))
+    Muon([weight], lr=1.0).step()
+    assert torch.equal(weight.detach(), torch.ones(2, 2, 1, 1))
