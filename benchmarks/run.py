@@ -22,6 +22,7 @@ import quality
 import regress
 import speed
 
+from restorekit.cli import memory
 from restorekit.cli.scores import section, write_json, write_page
 from restorekit.evaluation import BASELINES, Results, machine
 from restorekit.models.store import read_card
@@ -167,6 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", type=Path, help="a weights file, in place of its task's own")
     given = parser.parse_args(arguments)
+    memory.keep()  # as the command line's own process does
     run = Run(given.suite, given.model, given.only)
     SUITES[given.suite](run)
     if given.out and given.out.exists():

@@ -17,9 +17,11 @@ def main() -> None:
 
     import click
 
+    from restorekit.cli import memory
     from restorekit.cli.group import cli
     from restorekit.errors import RestoreError, UsageError
 
+    memory.keep()
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
     try:
