@@ -31,7 +31,8 @@ RESERVED_OPTIONS = frozenset(
 class Option:
     """One option of a task: a flag on the command line, a keyword in Python.
 
-    kind: float, int, str, bool, or "size" (WIDTHxHEIGHT, given to hooks as (width, height)).
+    kind: float, int, str, bool, "size" (WIDTHxHEIGHT, given to hooks as (width, height)) or "area"
+    (pixels, as 40MP, 500KP or a number; given as a whole number).
     minimum and maximum are inclusive unless `open_minimum`; choices are for str.
     """
 
@@ -45,9 +46,10 @@ class Option:
     open_minimum: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in (float, int, str, bool, "size"):
+        if self.kind not in (float, int, str, bool, "size", "area"):
             raise UsageError(
-                f"option {self.name!r} is of kind {self.kind!r}; give float, int, str, bool or 'size'"
+                f"option {self.name!r} is of kind {self.kind!r}; give float, int, str, bool, 'size' or "
+                "'area'"
             )
         self.check(self.default)
 
@@ -63,6 +65,8 @@ class Option:
         flag = "--" + self.name.replace("_", "-")
         if self.kind == "size":
             return _size(flag, value)
+        if self.kind == "area":
+            return _area(flag, value)
         converted = _convert(self.kind, value)
         if converted is None:
             kind = {float: "a number", int: "a whole number", bool: "true or false"}.get(
@@ -112,6 +116,14 @@ def _size(flag: str, value: Any) -> tuple[int, int]:
     return width, height
 
 
+def _area(flag: str, value: Any) -> int:
+    parts = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([KM]?)P?", str(value).strip(), re.IGNORECASE)
+    pixels = float(parts[1]) * {"": 1, "K": 1e3, "M": 1e6}[parts[2].upper()] if parts else 0.0
+    if isinstance(value, bool) or pixels < 1:
+        raise UsageError(f"{flag} {value!r} is no number of pixels; write it as 40MP")
+    return round(pixels)
+
+
 @dataclass(frozen=True)
 class Input:
     """An image that goes with the picture to restore: a flag that takes a file or a folder.
@@ -146,10 +158,10 @@ class Task:
     name: the command, lower case. summary: one line. options: its own, beside those every task
     has. companions: images it takes beside the picture, which is the input "image". model: the
     default weights, a key of `restorekit_models`. looks: the looks that model offers, the default
-    one first. degradations: what `restorekit_degrade` can do, the usual one first. exact: pixels
-    that the task does not change come through bit for bit, so results are written without loss
-    unless a person asks otherwise, and alpha is left alone. spec: the hook specification it was
-    written for.
+    one first. exclusive: groups of options of which a person gives one at most. degradations: what
+    `restorekit_degrade` can do, the usual one first. exact: pixels that the task does not change come
+    through bit for bit, so results are written without loss unless a person asks otherwise, and
+    alpha is left alone. spec: the hook specification it was written for.
     """
 
     name: str
@@ -158,6 +170,7 @@ class Task:
     companions: tuple[Input, ...] = ()
     model: str = ""
     looks: tuple[str, ...] = ("faithful",)
+    exclusive: tuple[tuple[str, ...], ...] = ()
     degradations: tuple[Degradation, ...] = (Degradation("default"),)
     exact: bool = False
     spec: int = SPEC_VERSION
@@ -172,6 +185,9 @@ class Task:
         if not self.degradations:
             raise UsageError(f"task {self.name} has no degradations; leave them out for one")
         names = [own.name for own in (*self.options, *self.companions)]
+        strange = {name for group in self.exclusive for name in group} - set(names)
+        if strange:
+            raise UsageError(f"task {self.name} has no option {min(strange)!r} to exclude")
         taken = {*names, "image", "degradation"}
         for degradation in self.degradations:
             clash = {option.name for option in degradation.options} & taken
@@ -204,6 +220,14 @@ class Task:
                 raise UsageError(f"--{companion.name} {word!r} is none of its words")
         own = {name: value for name, value in given.items() if name not in words}
         return {**_checked(self.options, own, self.name), **words}
+
+    def refuse_contradictions(self, given: Iterable[str]) -> None:
+        """UsageError where a person has given two options of an exclusive group."""
+        named = set(given)
+        for group in self.exclusive:
+            both = [f"--{name.replace('_', '-')}" for name in group if name in named]
+            if len(both) > 1:
+                raise UsageError(f"{both[0]} and {both[1]} contradict each other; give one of them")
 
     def check_degradation(self, name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         """ "degradation" and its own options, checked; the first one where no name is given."""

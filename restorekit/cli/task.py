@@ -95,7 +95,7 @@ def click_option(option: Option) -> click.Option:
         return click.Option(
             [both, option.name], default=option.default, show_default=True, help=option.help
         )
-    metavar = {float: "NUMBER", int: "N", "size": "WxH"}.get(option.kind, "TEXT")
+    metavar = {float: "NUMBER", int: "N", "size": "WxH", "area": "PIXELS"}.get(option.kind, "TEXT")
     return click.Option(
         [flag, option.name],
         type=click.UNPROCESSED,
@@ -119,6 +119,7 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     named = {c.name: values.pop(c.name) for c in loaded.task.companions}
     words = {c.name: named.pop(c.name) for c in loaded.task.companions if c.is_word(named[c.name])}
     beside = {name: Path(path) for name, path in named.items() if path is not None}
+    loaded.task.refuse_contradictions(_given())
     own, common = split_options(loaded.task, values | words)
     options = loaded.task.check_options(own)
     settings = Settings.of(loaded.task, common)
@@ -155,6 +156,13 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
         click.echo(text, err=True)
     say(f"{report.summary()} in {clock(seconds)} on {restorer.device}")
     return report.exit_code
+
+
+def _given() -> list[str]:
+    """The options that stand on the command line."""
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    return [name for name in context.params if context.get_parameter_source(name) != default]
 
 
 def show_plan(stages: Any) -> int:

@@ -182,12 +182,19 @@ class Restorer:
             laid(shape, alpha, plan.place)
         return replace(picture, color=result, alpha=shape)
 
-    def _plan(self, inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+    def _plan(
+        self, inputs: Mapping[str, Tensor], options: Mapping[str, Any], depth: int = 0
+    ) -> Plan:
         """The task's plan, after the stages it asks for."""
         answer = self.hooks.restorekit_prepare(inputs=inputs, options=options)
         if isinstance(answer, Plan):
             return answer
-        before = self._plan(answer.inputs, answer.options)
+        if depth == DEEPEST or "stage" in inputs:
+            raise PluginError(
+                f"plugin {self.listing}: restorekit_prepare asks for stage after stage without end",
+                self.listing.name,
+            )
+        before = self._plan(answer.inputs, answer.options, depth + 1)
         image = torch.empty(1, 3, *before.size)
         image.copy_(_beneath(answer.inputs["image"], before))
         for box, x0 in self._windows(before):
@@ -375,6 +382,9 @@ def to_samples(values: Tensor, depth: int) -> np.ndarray:
         torch.stack(tuple(planes), 2, out=pixels[top : top + step])
     return pixels.numpy().astype(np.uint16) if depth == 16 else pixels.numpy()
 
+
+DEEPEST = 16
+"""Stages before stages; a task that reduces its picture for each ends long before."""
 
 SAMPLES = {8: (torch.uint8, 127.5), 16: (torch.int32, 32767.5), 32: (torch.float32, 0.5)}
 """A type that holds the samples of a depth (torch computes little in uint16), and half their range."""

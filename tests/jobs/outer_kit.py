@@ -127,7 +127,7 @@ def upscale(run: Run, model: Path) -> Run:
     """`restorekit upscale` by 2 with the tiny model."""
 
     def call(*arguments: object) -> Ran:
-        scaled = any(str(a) in ("--scale", "--size") for a in arguments)
+        scaled = any(str(a) in ("--scale", "--size", "--long-edge") for a in arguments)
         chosen = [] if scaled else ["--scale", 2]
         named = [] if "--model" in [str(a) for a in arguments] else ["--model", model]
         return run("upscale", *chosen, *named, *arguments)

@@ -8,7 +8,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jobs"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from outer_kit import fresh_plugins, run
+from outer_kit import fresh_plugins, model, photo, restorer, run, upscale
 from task_kit import denoise_model, inpaint_model
 
-__all__ = ["denoise_model", "fresh_plugins", "inpaint_model", "run"]
+__all__ = [
+    "denoise_model",
+    "fresh_plugins",
+    "inpaint_model",
+    "model",
+    "photo",
+    "restorer",
+    "run",
+    "upscale",
+]

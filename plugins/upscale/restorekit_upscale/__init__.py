@@ -17,6 +17,9 @@ import restorekit as rk
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST = 4.0
+"""The network's largest scale; beyond it, its result is enlarged once more (a cascade)."""
+
 TASK = rk.Task(
     name="upscale",
     summary="Enlarge photographs",
@@ -32,6 +35,10 @@ TASK = rk.Task(
         ),
         rk.Option("size", "size", None, "Exact output size, WIDTHxHEIGHT; instead of --scale."),
         rk.Option(
+            "long_edge", int, None, "The longer side's pixels; instead of --scale.", minimum=1
+        ),
+        rk.Option("max_size", "area", None, "Make no result larger than this, as 40MP."),
+        rk.Option(
             "noise",
             float,
             0.0,
@@ -42,6 +49,7 @@ TASK = rk.Task(
     ),
     model="upscale",
     looks=("faithful", "sharp"),
+    exclusive=(("scale", "size", "long_edge"), ("size", "max_size")),
     degradations=(
         rk.Degradation("clean", "Antialiased bicubic reduction."),
         rk.Degradation("real", "Blur, reduction, sensor noise and JPEG, mild to hard."),
@@ -66,20 +74,44 @@ def rescaled(height: int, width: int, factor: float) -> tuple[int, int]:
     return max(1, math.floor(height * factor + 0.5)), max(1, math.floor(width * factor + 0.5))
 
 
-@rk.hookimpl
-def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
-    """Output size: round(scale × input), or the size asked for."""
-    image = inputs["image"]
-    height, width = image.shape[-2:]
+def planned_size(height: int, width: int, options: Mapping[str, Any]) -> tuple[int, int]:
+    """(height, width) of the output: the size asked for, or the input's times a factor."""
     if options["size"] is not None:
-        size = (options["size"][1], options["size"][0])
-    else:
-        size = rescaled(height, width, options["scale"])
-    ratio = math.sqrt(size[0] * size[1] / (height * width))
-    # The network knows scales of 1 to 4; beyond them it restores as much as at the nearest one.
-    known = min(max(ratio, 1.0), 4.0)
-    numbers = {"scale": math.log2(known), "noise": 10 * options["noise"]}
-    return rk.Plan(size, {"scale": ratio}, (image, numbers))
+        return options["size"][1], options["size"][0]
+    factor = options["scale"]
+    if options["long_edge"] is not None:
+        factor = options["long_edge"] / max(height, width)
+    size = rescaled(height, width, factor)
+    if options["max_size"] is None or size[0] * size[1] <= options["max_size"]:
+        return size
+    factor = math.sqrt(options["max_size"] / (height * width))
+    return max(1, math.floor(height * factor)), max(1, math.floor(width * factor))
+
+
+@rk.hookimpl
+def restorekit_prepare(
+    inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> rk.Plan | rk.Stage:
+    """The output's size; where that is more than the network's largest scale, a stage first."""
+    image = inputs["image"]
+    size = planned_size(image.shape[-2], image.shape[-1], options)
+    whole = _ratio(size, image)
+    noise = options["noise"]
+    if whole > LARGEST and "stage" not in inputs:
+        # As much as the network can at the end: what it adds last is seen most.
+        first = {"scale": whole / LARGEST, "size": None, "long_edge": None, "max_size": None}
+        return rk.Stage({"image": image}, {**options, **first})
+    if whole > LARGEST:
+        image, noise = inputs["stage"], 0.0
+    # The network knows scales of 1 to 4; below, it restores as much as at 1.
+    known = min(max(_ratio(size, image), 1.0), LARGEST)
+    numbers = {"scale": math.log2(known), "noise": 10 * noise}
+    return rk.Plan(size, {"scale": whole}, (image, numbers))
+
+
+def _ratio(size: tuple[int, int], image: Tensor) -> float:
+    """How much longer the sides of an output are than an image's, in the geometric mean."""
+    return math.sqrt(size[0] * size[1] / (image.shape[-2] * image.shape[-1]))
 
 
 @rk.hookimpl
