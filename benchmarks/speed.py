@@ -23,7 +23,8 @@ from restorekit import plugins
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.tiles import Box
 from restorekit.images import from_array
-from restorekit.jobs.restorer import Restorer, to_tensor
+from restorekit.jobs.restorer import Restorer
+from restorekit.jobs.samples import to_tensor
 from restorekit.jobs.settings import Settings
 
 MEGAPIXEL = (1024, 1024)
@@ -179,7 +180,7 @@ def against_rrdbnet(runs: int = 3) -> dict[str, float]:
 def pieces(runs: int = 5) -> dict[str, float]:
     """Seconds a megapixel of what stands around the network: condition, noise, result."""
     from restorekit.engine.noise import noise_at
-    from restorekit.jobs.restorer import to_samples
+    from restorekit.jobs.samples import to_samples
 
     upscaler = restorer()
     low = to_tensor(np.random.default_rng(0).random((256, 256, 3), np.float32))

@@ -115,7 +115,7 @@ class Engine:
         else:
             rows = 2 * self.budget // area.width // self.multiple * self.multiple
             tile = (max(rows, 4 * self.margin), area.width)  # less would mostly be margin
-        return cut(area, *tile)
+        return cut(area, *tile, self.multiple)
 
     def canvas(self, size: tuple[int, int]) -> Box:
         """The padded picture."""
@@ -207,7 +207,7 @@ class _Window:
         """x̂0 with the network's answer inside an area, tile by tile; the source elsewhere."""
         engine = self.engine
         height, width = best_tile(area, engine.margin, engine.multiple, engine.budget, self.grown)
-        tiles = list(cut(area, height, width))
+        tiles = list(cut(area, height, width, engine.multiple))
         unknown = [tile for tile in tiles if not self.knows(known, tile)]
         if len(tiles) == len(unknown) == 1 and self.reach(tiles[0]) == self.grown:
             return self.finish(self.denoise(x, t, known), t, known, self.grown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -91,11 +92,21 @@ def _around(boxes: Sequence[Box]) -> Box:
     )
 
 
-def cut(area: Box, height: int, width: int) -> Iterator[Box]:
-    """Boxes of at most height × width that cover an area, row by row."""
-    for top in range(area.top, area.bottom, height):
-        for left in range(area.left, area.right, width):
-            yield Box(top, left, height, width).clip(area)
+def cut(area: Box, height: int, width: int, multiple: int = 1) -> Iterator[Box]:
+    """Boxes of at most height × width that cover an area, row by row, on multiples from its corner.
+
+    As few as can be, and of nearly one size: a narrow rest would be mostly margin.
+    """
+    for top, tall in _evenly(area.height, height, multiple):
+        for left, wide in _evenly(area.width, width, multiple):
+            yield Box(area.top + top, area.left + left, tall, wide)
+
+
+def _evenly(length: int, most: int, multiple: int) -> list[tuple[int, int]]:
+    """(start, length) of parts on multiples, at most `most` (a multiple) long."""
+    parts, cells = -(-length // most), -(-length // multiple)
+    edges = [min(i * cells // parts * multiple, length) for i in range(parts)] + [length]
+    return [(start, end - start) for start, end in itertools.pairwise(edges)]
 
 
 def best_tile(

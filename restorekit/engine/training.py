@@ -16,12 +16,17 @@ def unit_variance_loss(
 ) -> Tensor:
     """Mean squared error of F against its unit-variance target, (N,) (Karras 2022, eq. 8, λ = 1/c_out²).
 
-    x0, noise: (N, C, H, W); t: (N,). Zero noise at some item trains the noise-free start there.
+    x0, noise: (N, C, H, W); t: (N,). Zero noise at some item trains the noise-free start there. Known
+    pixels do not count, since sampling overwrites them; 0 for an item that is all known.
     """
     x_t = denoiser.path.marginal(x0, condition.source, t, noise)
     skip, out, scaled = denoiser.scalings(x_t, t, condition)
     prediction = denoiser.predict(scaled, t, condition).float()
-    return (prediction - (x0 - skip) / out).square().mean((1, 2, 3))
+    error = (prediction - (x0 - skip) / out).square()
+    if condition.known is None:
+        return error.mean((1, 2, 3))
+    unknown = (condition.known[1] <= 0.5).expand_as(error)
+    return (error * unknown).sum((1, 2, 3)) / unknown.sum((1, 2, 3)).clamp(min=1)
 
 
 def draw_times(count: int, start_share: float, generator: torch.Generator) -> Tensor:

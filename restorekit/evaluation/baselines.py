@@ -19,7 +19,7 @@ def resized_by(kernel: str) -> Method:
 
     def method(case: Case, size: tuple[int, int]) -> np.ndarray:
         from restorekit.engine.resample import resample
-        from restorekit.jobs.restorer import to_samples, to_tensor
+        from restorekit.jobs.samples import to_samples, to_tensor
 
         return to_samples(resample(to_tensor(as_rgb(case.picture)), size, kernel=kernel), 8)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from restorekit.engine.loop import Engine, Run
 from restorekit.engine.tiles import Box, best_tile, cut
@@ -91,24 +92,32 @@ def forecasts(stages: Stages) -> Iterator[Forecast]:
 
 def _work(restorer: Restorer, before: tuple[int, int]) -> Work:
     """What a picture of this (height, width) asks of the network."""
-    size = _size(restorer, before)
+    sizes = _sizes(restorer, before)
     engine = replace(restorer.engine, budget=restorer.budget)
-    calls = [box.pixels for box in _calls(engine, size, restorer.runs())]
-    return Work(size, len(calls), sum(calls), max(calls))
+    calls = [box.pixels for size in sizes for box in _calls(engine, size, restorer.runs())]
+    return Work(sizes[-1], len(calls), sum(calls), max(calls))
 
 
-def _size(restorer: Restorer, before: tuple[int, int]) -> tuple[int, int]:
-    """The result's (height, width), from an empty picture in the place of the real one.
+def _sizes(restorer: Restorer, before: tuple[int, int]) -> list[tuple[int, int]]:
+    """(height, width) of the stages' results and of the last, from empty pictures in place of real ones.
 
-    Where that says nothing, since there are further images or a stage before, all of the picture is
-    taken to be done at its own size.
+    Where that says nothing, since there are further images, all of the picture is taken to be done at
+    its own size.
     """
     if len(restorer.task.inputs) > 1:
-        return before
-    empty = torch.zeros(1, 1, 1, 1).expand(1, 3, *before)
-    inputs = dict.fromkeys(restorer.task.inputs, empty)
-    plan = restorer.hooks.restorekit_prepare(inputs=inputs, options=restorer.options)
-    return plan.size if isinstance(plan, Plan) else before
+        return [before]
+    stages: list[tuple[int, int]] = []
+
+    def staged(plan: Plan, picture: Tensor) -> Tensor:  # noqa: ARG001 (the restorer's call form)
+        stages.append(plan.size)
+        return _empty(plan.size)
+
+    last = restorer.planned({"image": _empty(before)}, restorer.options, staged)
+    return [*stages, last.size]
+
+
+def _empty(size: tuple[int, int]) -> Tensor:
+    return torch.zeros(1, 1, 1, 1).expand(1, 3, *size)
 
 
 def _calls(engine: Engine, size: tuple[int, int], runs: list[Run]) -> Iterator[Box]:
@@ -121,7 +130,8 @@ def _calls(engine: Engine, size: tuple[int, int], runs: list[Run]) -> Iterator[B
             for later in range(run.evaluations):
                 area = region.grow(later * margin, canvas)
                 tile = best_tile(area, margin, engine.multiple, engine.budget, grown)
-                yield from (box.grow(margin, canvas).clip(grown) for box in cut(area, *tile))
+                boxes = cut(area, *tile, engine.multiple)
+                yield from (box.grow(margin, canvas).clip(grown) for box in boxes)
 
 
 def _memory(header: Header, work: Work) -> int:

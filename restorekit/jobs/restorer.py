@@ -21,6 +21,7 @@ from restorekit.engine.schedules import uniform_times
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
 from restorekit.images import Picture, premultiply, quantise, unpremultiply
+from restorekit.jobs.samples import to_samples, to_tensor
 from restorekit.jobs.settings import Settings
 from restorekit.models import store
 from restorekit.models.find import find
@@ -182,10 +183,21 @@ class Restorer:
             laid(shape, alpha, plan.place)
         return replace(picture, color=result, alpha=shape)
 
-    def _plan(
-        self, inputs: Mapping[str, Tensor], options: Mapping[str, Any], depth: int = 0
-    ) -> Plan:
+    def _plan(self, inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         """The task's plan, after the stages it asks for."""
+        return self.planned(inputs, options, self._staged)
+
+    def planned(
+        self,
+        inputs: Mapping[str, Tensor],
+        options: Mapping[str, Any],
+        staged: Callable[[Plan, Tensor], Tensor],
+        depth: int = 0,
+    ) -> Plan:
+        """The task's plan; staged(plan, picture) gives the result of each stage before it.
+
+        Raises PluginError where stages do not end.
+        """
         answer = self.hooks.restorekit_prepare(inputs=inputs, options=options)
         if isinstance(answer, Plan):
             return answer
@@ -194,15 +206,20 @@ class Restorer:
                 f"plugin {self.listing}: restorekit_prepare asks for stage after stage without end",
                 self.listing.name,
             )
-        before = self._plan(answer.inputs, answer.options, depth + 1)
-        image = torch.empty(1, 3, *before.size)
-        image.copy_(_beneath(answer.inputs["image"], before))
-        for box, x0 in self._windows(before):
-            rows, columns = box.slices()
-            image[..., rows, columns] = self.hooks.restorekit_finish(plan=before, box=box, x0=x0)
-        plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": image}, options=options)
+        before = self.planned(answer.inputs, answer.options, staged, depth + 1)
+        result = staged(before, answer.inputs["image"])
+        plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": result}, options=options)
         assert isinstance(plan, Plan)  # the contract is checked at every call
         return plan
+
+    def _staged(self, plan: Plan, picture: Tensor) -> Tensor:
+        """(1, 3, H, W): a stage's picture restored."""
+        image = torch.empty(1, 3, *plan.size)
+        image.copy_(_beneath(picture, plan))
+        for box, x0 in self._windows(plan):
+            rows, columns = box.slices()
+            image[..., rows, columns] = self.hooks.restorekit_finish(plan=plan, box=box, x0=x0)
+        return image
 
     def _planes(self, plan: Plan, source: np.ndarray, depth: int, tell: Tell) -> np.ndarray:
         """(H, W, C) of the planned size, C as the source's: integers of a depth, or float32 for 32."""
@@ -361,32 +378,5 @@ def _largest_nearby(plane: Tensor, ratios: Sequence[float]) -> Tensor:
     return plane[0, 0]
 
 
-def to_tensor(planes: np.ndarray) -> Tensor:
-    """(H, W, 1 or 3) in [0, 1], or integers, to (1, 3, H, W) in [−1, 1]; grey is repeated."""
-    top = np.iinfo(planes.dtype).max if planes.dtype.kind == "u" else 1.0
-    image = torch.from_numpy(np.ascontiguousarray(planes)).to(torch.float32).permute(2, 0, 1)[None]
-    return torch.mul(image, 2.0 / float(top)).sub_(1).expand(-1, 3, -1, -1).contiguous()
-
-
-def to_samples(values: Tensor, depth: int) -> np.ndarray:
-    """(1, C, H, W) in [−1, 1] to (H, W, C): uint8 or uint16, or float32 in [0, 1] for depth 32."""
-    _, channels, height, width = values.shape
-    sample, half = SAMPLES[depth]
-    pixels = torch.empty(height, width, channels, dtype=sample)
-    # Few rows at a time, in the processor's cache: a pass over memory costs more than its arithmetic.
-    step = max(1, _CACHED_ELEMENTS // (channels * width))
-    rounding = 0.0 if sample.is_floating_point else 0.5
-    for top in range(0, height, step):
-        rows = torch.add(torch.tensor(half + rounding), values[0, :, top : top + step], alpha=half)
-        planes = rows.clamp_(0, 2 * half + rounding).to(sample)  # cut off: rounded
-        torch.stack(tuple(planes), 2, out=pixels[top : top + step])
-    return pixels.numpy().astype(np.uint16) if depth == 16 else pixels.numpy()
-
-
 DEEPEST = 16
 """Stages before stages; a task that reduces its picture for each ends long before."""
-
-SAMPLES = {8: (torch.uint8, 127.5), 16: (torch.int32, 32767.5), 32: (torch.float32, 0.5)}
-"""A type that holds the samples of a depth (torch computes little in uint16), and half their range."""
-
-_CACHED_ELEMENTS = 1 << 18

@@ -170,13 +170,14 @@ class Stages:
     def provenance(self) -> Provenance:
         """What is said in a result of how it was made."""
         how = self.recipe
+        options = {**how["options"], **{name: how[name] for name in _TOLD}}
         return Provenance(
             "restorekit",
             how["restorekit"],
             how["task"],
             how["model"],
             how["model_sha256"],
-            {**how["options"], **{name: how[name] for name in _TOLD}},
+            {"plugin": str(self.restorer.listing), **options},
         )
 
     def load(self, target: Target) -> Attempt:

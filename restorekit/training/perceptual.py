@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from restorekit.engine.conditioning import Condition
+from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.training import checkpoint
 from restorekit.training.recipe import Recipe
@@ -69,6 +69,7 @@ class PerceptualPhase:
         start = torch.ones(len(x0), device=self.device)
         x_t = denoiser.path.marginal(x0, condition.source, start, noise)
         made = denoiser(x_t, start, condition.with_numbers(look=1.0))
+        made = overwrite_known(made, condition)
         told = self._train_discriminator(x0, made.detach(), condition.source)
         settings = self.settings
         loss = settings.pixel * F.l1_loss(made, x0)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from restorekit.engine.conditioning import Condition
+from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
@@ -167,6 +167,7 @@ class Trainer:
             condition = self.condition(clean, dict(options), seed=0).with_numbers(look=0.0)
             with torch.autocast(self.device.type, torch.bfloat16):
                 estimate = denoiser(condition.source, torch.ones(()), condition)
+                estimate = overwrite_known(estimate, condition)
             images = (((image[0] + 1) * 127.5).round().clamp(0, 255) for image in (estimate, clean))
             result, reference = (i.byte().permute(1, 2, 0).cpu().numpy() for i in images)
             scores.append(psnr(result, reference, channels="y", border=4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from engine_oracles import few
 from hypothesis import given
@@ -34,6 +36,23 @@ def test_a_cut_covers_its_area_exactly_once(
     assert [box[:2] for box in boxes] == sorted(box[:2] for box in boxes)
 
 
+@few
+@given(st.integers(1, 500), st.integers(1, 500), *[st.integers(1, 9)] * 3)
+def test_a_cut_s_parts_are_of_nearly_one_size(
+    height: int, width: int, rows: int, columns: int, multiple: int
+) -> None:
+    limits = rows * multiple, columns * multiple
+    boxes = list(cut(Box(0, 0, height, width), *limits, multiple))
+    for axis, limit, length in ((0, limits[0], height), (1, limits[1], width)):
+        starts = sorted({box[axis] for box in boxes})
+        assert all(start % multiple == 0 for start in starts)
+        assert len(starts) == -(-length // limit)  # as few as can be
+        cells = [(end - start) // multiple for start, end in itertools.pairwise([*starts, length])]
+        whole = cells[:-1]  # the last may end within a cell
+        assert not whole or max(whole) - min(whole) <= 1
+        assert not whole or cells[-1] >= min(whole) - 1
+
+
 def largest_window(tile: tuple[int, int], margin: int, around: Box) -> int:
     height, width = (
         min(side + 2 * margin, full) for side, full in zip(tile, around[2:], strict=True)
@@ -43,7 +62,7 @@ def largest_window(tile: tuple[int, int], margin: int, around: Box) -> int:
 
 def cost(tile: tuple[int, int], margin: int, canvas: Box) -> int:
     """Pixels of all windows, each cut off at the canvas."""
-    return sum(box.grow(margin, canvas).pixels for box in cut(canvas, *tile))
+    return sum(box.grow(margin, canvas).pixels for box in cut(canvas, *tile, MULTIPLE))
 
 
 @few
@@ -82,7 +101,7 @@ def test_margins_that_reach_beyond_the_area_are_counted(
     margin = margins * MULTIPLE
     around = area.grow(beyond * MULTIPLE, Box(0, 0, 10_000, 10_000))
     tile = best_tile(area, margin, MULTIPLE, budget, around)
-    windows = [box.grow(margin, around).pixels for box in cut(area, *tile)]
+    windows = [box.grow(margin, around).pixels for box in cut(area, *tile, MULTIPLE)]
     assert max(windows) <= budget or tile == (MULTIPLE, MULTIPLE)
 
 

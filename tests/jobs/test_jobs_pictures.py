@@ -14,7 +14,8 @@ from PIL import Image
 
 import restorekit
 from restorekit.images import from_array
-from restorekit.jobs.restorer import Restorer, to_tensor
+from restorekit.jobs.restorer import Restorer
+from restorekit.jobs.samples import to_tensor
 
 Build = Callable[..., Restorer]
 

@@ -33,12 +33,12 @@ def configuration(task: str, recipe: str) -> UNetConfig:
     return UNetConfig.from_dict(tomllib.loads(text)["network"])
 
 
-CONFIGURATIONS = {"denoise": "1-faithful", "inpaint": "1-both"}
+CONFIGURATIONS = {"denoise": "1-faithful", "inpaint": "1-faithful"}
 
 
 @cache
 def engine(dtype: torch.dtype) -> Engine:
-    config = configuration("inpaint", "1-both")
+    config = configuration("inpaint", "1-faithful")
     network = awake(config).requires_grad_(False).eval()
     network = network.to(dtype, memory_format=torch.channels_last)
     path = PATHS["flow_from_source"](sigma=0.1)
@@ -101,7 +101,7 @@ def test_no_window_is_so_small_that_torch_takes_another_algorithm(task: str) -> 
     planes = [(config.concat * config.factor**2, config.factor)]
     planes += [(width, config.factor * 2**level) for level, width in enumerate(config.widths)]
     for canvas in canvases(multiple):
-        tiles = list(cut(canvas, *best_tile(canvas, margin, multiple, budget)))
+        tiles = list(cut(canvas, *best_tile(canvas, margin, multiple, budget), multiple))
         windows = {tile.grow(margin, canvas)[2:] for tile in tiles}
         if len(tiles) > 1:
             for height, width in windows:

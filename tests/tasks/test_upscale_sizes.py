@@ -14,7 +14,7 @@ from restorekit_upscale import TASK, planned_size
 import restorekit as rk
 from restorekit.engine.resample import resample
 from restorekit.images import from_array
-from restorekit.jobs.restorer import to_tensor
+from restorekit.jobs.samples import to_tensor
 
 
 def options(**given: Any) -> dict[str, Any]:

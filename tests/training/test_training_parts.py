@@ -63,6 +63,22 @@ def test_an_oracle_s_loss_is_nought_and_a_mute_network_s_is_the_target_s_varianc
     assert losses.tolist() == pytest.approx([1.0] * 4, abs=4 * math.sqrt(2 / 4800))
 
 
+def test_the_loss_counts_unknown_pixels_alone() -> None:
+    """A mute network's, of residuals that are 3 where known and 0.5, 0.25 and 0 elsewhere."""
+    mask = torch.ones(3, 1, 8, 8)
+    mask[0, :, :2], mask[1, :, :, 5] = 0, 0  # of the third, everything is known
+    inside = torch.tensor([0.5, 0.25, 0.0])[:, None, None, None]
+    x0 = torch.where(mask > 0.5, 3.0, inside).expand(3, 3, 8, 8)
+    condition = Condition(torch.zeros_like(x0), known=(x0, mask))
+
+    def mute(x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
+        return torch.zeros_like(x0)
+
+    denoiser = Preconditioned(mute, PATHS["flow_from_source"](), 0.5)
+    losses = unit_variance_loss(denoiser, x0, condition, torch.ones(3), torch.zeros_like(x0))
+    assert losses.tolist() == pytest.approx([1.0, 0.25, 0.0])
+
+
 def test_times_are_uniform_but_for_the_share_that_starts() -> None:
     times = draw_times(4000, 0.25, generator())
     assert torch.equal(times[:1000], torch.ones(1000))
