@@ -93,6 +93,8 @@ class Option:
 
 def _convert(kind: type | str, value: Any) -> Any:
     try:
+        if kind is bool and isinstance(value, str):
+            return {"true": True, "false": False}.get(value.lower())
         if kind is bool or isinstance(value, bool):
             return value if kind is bool and isinstance(value, bool) else None
         if kind is int and float(value) != int(float(value)):

@@ -11,18 +11,20 @@ from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
 
 
-def unit_variance_loss(
+def estimate_loss(
     denoiser: Preconditioned, x0: Tensor, condition: Condition, t: Tensor, noise: Tensor
 ) -> Tensor:
-    """Mean squared error of F against its unit-variance target, (N,) (Karras 2022, eq. 8, λ = 1/c_out²).
+    """Mean squared error of x̂0 in units of the denoiser's deviation, (N,).
 
-    x0, noise: (N, C, H, W); t: (N,). Zero noise at some item trains the noise-free start there. Known
-    pixels do not count, since sampling overwrites them; 0 for an item that is all known.
+    x0, noise: (N, C, H, W); t: (N,). Zero noise at some item trains the noise-free start there. Where
+    α = 0 this is the loss of F's unit-variance target (Karras 2022, eq. 8); at later times that one,
+    of weight 1/c_out², lets a few items whose answer is nearly known outweigh all others. Known pixels
+    do not count, since sampling overwrites them; 0 for an item that is all known.
     """
     x_t = denoiser.path.marginal(x0, condition.source, t, noise)
     skip, out, scaled = denoiser.scalings(x_t, t, condition)
     prediction = denoiser.predict(scaled, t, condition).float()
-    error = (prediction - (x0 - skip) / out).square()
+    error = ((out * prediction - (x0 - skip)) / denoiser.deviation).square()
     if condition.known is None:
         return error.mean((1, 2, 3))
     unknown = (condition.known[1] <= 0.5).expand_as(error)

@@ -68,7 +68,9 @@ class Renders:
     @classmethod
     def read(cls, folder: Path) -> Renders:
         """Every view below a folder; UsageError where there is none."""
-        paths = sorted(path for path in folder.rglob("*.npz") if not path.name.endswith(".part.npz"))
+        paths = sorted(
+            path for path in folder.rglob("*.npz") if not path.name.endswith(".part.npz")
+        )
         if not paths:
             raise UsageError(f"no renders under {folder}; benchmarks/renders/make.py makes some")
         return cls([read_view(path) for path in paths])
@@ -85,7 +87,9 @@ class Renders:
         known, target = (torch.stack(parts) for parts in zip(*pairs, strict=True))
         inputs = {"image": known[:, :3]}
         inputs |= {
-            name: known[:, 3 * (i + 1) : 3 * (i + 2)] for i, name in enumerate(PASSES) if name in passes
+            name: known[:, 3 * (i + 1) : 3 * (i + 2)]
+            for i, name in enumerate(PASSES)
+            if name in passes
         }
         return inputs, target
 
@@ -123,7 +127,7 @@ def noise_to_noise_loss(
     With f = finish(x̂0) and f' its slope, ((f − y)/f')² where f' is a constant: the distance in the
     network's own space, linear in y, so that its minimum is at the mean of the light y — the square of
     a distance between transferred values has it at the transfer's mean, which is darker (Lehtinen
-    2018, section 3.3, whose loss this is for a logarithm). finish acts pixel by pixel.
+    2018, section 3.3, whose loss this is for a logarithm). finish acts value by value.
     """
     height, width = target.shape[-2:]
     whole = Box(0, 0, height, width)
@@ -131,14 +135,12 @@ def noise_to_noise_loss(
     condition: Condition = hooks.restorekit_condition(plan=plan, box=whole)
     estimate = denoiser(condition.source, torch.ones((), device=target.device), condition)
 
-    def finish(x0: Tensor) -> Tensor:
-        return hooks.restorekit_finish(plan=plan, box=whole, x0=x0)
-
-    with torch.autocast(target.device.type, enabled=False), torch.no_grad():
-        at = estimate.detach().float()
-        light, slope = torch.func.jvp(finish, (at,), (torch.ones_like(at),))
-        away = (light - target) / slope / denoiser.deviation
-        pull = away.clamp(-_FARTHEST, _FARTHEST)
+    with torch.autocast(target.device.type, enabled=False), torch.enable_grad():
+        at = estimate.detach().float().requires_grad_()
+        light = hooks.restorekit_finish(plan=plan, box=whole, x0=at)
+        (slope,) = torch.autograd.grad(light.sum(), at)
+    away = (light.detach() - target) / slope / denoiser.deviation
+    pull = away.clamp(-_FARTHEST, _FARTHEST)
     # The gradient of away² at `estimate`, with the pull of what is far away held down.
-    moved = (estimate - at) / denoiser.deviation
+    moved = (estimate - at.detach()) / denoiser.deviation
     return ((moved + pull).square()).mean((1, 2, 3))

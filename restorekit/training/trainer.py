@@ -22,7 +22,7 @@ from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
-from restorekit.engine.training import Average, draw_times, unit_variance_loss
+from restorekit.engine.training import Average, draw_times, estimate_loss
 from restorekit.engine.unet import UNet
 from restorekit.errors import ModelError
 from restorekit.models import store
@@ -121,7 +121,7 @@ class Trainer:
         )
         noise = noise * (~quiet)[:, None, None, None]
         faithful = condition.with_numbers(look=0.0)
-        return unit_variance_loss(self.denoiser, x0, faithful, times, noise).mean()
+        return estimate_loss(self.denoiser, x0, faithful, times, noise).mean()
 
     def _noise(self, like: Tensor, draw: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (1,), generator=draw))

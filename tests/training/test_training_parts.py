@@ -19,7 +19,7 @@ from training_kit import CPU, recipe
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
-from restorekit.engine.training import Average, draw_times, unit_variance_loss
+from restorekit.engine.training import Average, draw_times, estimate_loss
 from restorekit.errors import ModelError, UsageError
 from restorekit.training import checkpoint, photographs
 from restorekit.training import recipe as recipes
@@ -35,7 +35,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize("path", ["flow_from_source", "vp", "i2sb", "resshift"])
-def test_an_oracle_s_loss_is_nought_and_a_mute_network_s_is_the_target_s_variance(
+def test_an_oracle_s_loss_is_nought_and_a_mute_network_s_is_what_it_skips(
     path: str,
 ) -> None:
     x0, y, noise = (torch.randn(4, 3, 40, 40, generator=generator(s)) for s in range(3))
@@ -55,12 +55,16 @@ def test_an_oracle_s_loss_is_nought_and_a_mute_network_s_is_the_target_s_varianc
     def mute(x: Tensor, concat: Tensor | None, t: Tensor, numbers: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
-    losses = unit_variance_loss(Preconditioned(oracle, made, 0.2), x0, condition, times, noise)
+    losses = estimate_loss(Preconditioned(oracle, made, 0.2), x0, condition, times, noise)
     assert losses.shape == (4,)
     assert float(losses.max()) < 1e-8
-    losses = unit_variance_loss(Preconditioned(mute, made, 0.2), x0, condition, times, noise)
+    losses = estimate_loss(Preconditioned(mute, made, 0.2), x0, condition, times, noise)
+    alpha, _, sigma = made.at(times)
+    total = alpha**2 * 0.2**2 + sigma**2
+    expected = torch.where(total > 0, sigma**2 / total, 1.0)  # what is left after the skip
     # 4,800 values each: a variance to within four standard errors, √(2/4800).
-    assert losses.tolist() == pytest.approx([1.0] * 4, abs=4 * math.sqrt(2 / 4800))
+    ratios = (losses / expected).tolist()
+    assert ratios == pytest.approx([1.0] * 4, abs=4 * math.sqrt(2 / 4800))
 
 
 def test_the_loss_counts_unknown_pixels_alone() -> None:
@@ -75,7 +79,7 @@ def test_the_loss_counts_unknown_pixels_alone() -> None:
         return torch.zeros_like(x0)
 
     denoiser = Preconditioned(mute, PATHS["flow_from_source"](), 0.5)
-    losses = unit_variance_loss(denoiser, x0, condition, torch.ones(3), torch.zeros_like(x0))
+    losses = estimate_loss(denoiser, x0, condition, torch.ones(3), torch.zeros_like(x0))
     assert losses.tolist() == pytest.approx([1.0, 0.25, 0.0])
 
 
