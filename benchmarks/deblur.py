@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from restorekit_deblur import kernels
+from restorekit_deblur import kernels  # type: ignore[import-not-found]
 from skimage import restoration
 
 from restorekit import evaluation, plugins
@@ -40,7 +40,7 @@ def richardson_lucy(iterations: int) -> Deconvolve:
 
 def unsupervised_wiener(plane: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Orieux 2010: the regularisation is estimated from the picture."""
-    return restoration.unsupervised_wiener(plane, kernel, rng=0)[0]
+    return np.asarray(restoration.unsupervised_wiener(plane, kernel, rng=0)[0])
 
 
 def by_planes(deconvolve: Deconvolve, options: Mapping[str, Any]) -> Method:

@@ -7,6 +7,7 @@ cli.md is written whole; in other pages the text between `<!-- generated: NAME -
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import re
@@ -17,14 +18,17 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
-from restorekit import errors, hookspecs, plugins
+from restorekit import errors, hookspecs, plugins, scaffold
 from restorekit.cli.group import cli
 from restorekit.jobs.settings import COMMON_OPTIONS
 from restorekit.task import Option, Task
+from restorekit.testing.examination import LOADING, PROMISES
 
 DOCS = Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
 EXAMPLE = DOCS / "examples" / "dejpeg"
+PACKAGE = scaffold.MODEL
+RECIPES = DOCS / "examples" / "cookbook"
 
 
 def own_tasks() -> list[Task]:
@@ -124,6 +128,29 @@ def error_table() -> str:
     return "\n".join(rows)
 
 
+def promises() -> str:
+    """What `restorekit plugins check` tries, and where it is explained."""
+    rows = ["| promise | says | explained in |", "|---|---|---|"]
+    rows += [f"| {p.name} | {p.says} | {p.read} |" for p in (LOADING, *PROMISES)]
+    return "\n".join(rows)
+
+
+def piece(path: Path, first: str = "", last: str = "") -> str:
+    """The lines of a module from one name's definition to the end of another's, as a fenced block.
+
+    Without `first` from the beginning, and then until `last` begins.
+    """
+    text = path.read_text(encoding="utf-8")
+    spans = {}
+    for node in ast.parse(text).body:
+        name = getattr(node, "name", "") or ast.unparse(getattr(node, "targets", [ast.Name("")])[0])
+        start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        spans[name] = start, node.end_lineno
+    start = spans[first][0] if first else 1
+    end = spans[last or first][1] if first else spans[last][0] - 1
+    return f"```python\n{chr(10).join(text.splitlines()[start - 1 : end]).rstrip()}\n```"
+
+
 def section(text: str, name: str, body: str) -> str:
     """A page with one generated part replaced; ValueError where the page has no such part."""
     pattern = re.compile(
@@ -139,7 +166,10 @@ def pages() -> dict[Path, str]:
     without_others()
     texts = {
         path: path.read_text(encoding="utf-8")
-        for path in (README, DOCS / "python.md", DOCS / "plugins.md")
+        for path in (
+            README,
+            *(DOCS / f"{name}.md" for name in ("python", "plugins", "write-a-plugin", "cookbook")),
+        )
     }
 
     def put(page: Path, name: str, body: str) -> None:
@@ -153,6 +183,21 @@ def pages() -> dict[Path, str]:
     put(DOCS / "plugins.md", "example", module)
     put(DOCS / "plugins.md", "distribution", block("toml", EXAMPLE / "pyproject.toml"))
     put(DOCS / "plugins.md", "hooks", hooks())
+    put(DOCS / "plugins.md", "promises", promises())
+    task, tests = (next(PACKAGE.glob(f"{name}/*.py")) for name in ("restorekit_*", "tests"))
+    pieces = {
+        "imports": (task, "", "TASK"),
+        "declaration": (task, "TASK", "restorekit_task"),
+        "prepare": (task, "restorekit_prepare"),
+        "condition": (task, "restorekit_condition"),
+        "degrade": (task, "restorekit_degrade"),
+        "functions": (task, "TALL", "rained_on"),
+        "test": (tests, "test_it_keeps_the_contract"),
+    }
+    for name, place in pieces.items():
+        put(DOCS / "write-a-plugin.md", name, piece(*place))
+    for recipe in sorted(RECIPES.glob("*.py")):
+        put(DOCS / "cookbook.md", recipe.stem, block("python", recipe))
     return {DOCS / "cli.md": command_line(), **texts}
 
 

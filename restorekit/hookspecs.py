@@ -3,8 +3,9 @@
 A plugin is a module (or object) whose functions carry `@restorekit.hookimpl`. For one run, the plugin
 manager holds the task's plugin and the add-ons and nothing else, so each hook is a plain call that an
 add-on may wrap (`@restorekit.hookimpl(wrapper=True)`). Images are float32 tensors (N, C, H, W) in
-[−1, 1]; N is 1 when a picture is restored, the batch in training. Hooks are pure: they draw no
-randomness but from the seeds they are given, and write nothing.
+[−1, 1], on the processor where nothing else is said; N is 1 when a picture is restored, the batch in
+training. Hooks are pure: the same arguments give the same answer, they draw no randomness but from the
+seeds they are given, and they write nothing, their arguments neither.
 
 An implementation may leave arguments out, and must not give one a default value: pluggy never fills
 such an argument, so registration refuses it.
@@ -56,7 +57,8 @@ def restorekit_condition(plan: Plan, box: Box) -> Condition:
     """What is known in a window of the output, which lies inside plan.size.
 
     Promise: the condition of a window equals the crop of the condition of the whole, bit for bit.
-    Called once a window; the engine grows windows by the margin it needs.
+    Called once a window, of any size and in any order; the engine grows windows by the margin it needs
+    and puts the answer on the run's device. Its channels and numbers are those the model takes.
     """
     ...
 
@@ -65,16 +67,20 @@ def restorekit_condition(plan: Plan, box: Box) -> Condition:
 def restorekit_correct(plan: Plan, box: Box, x0_hat: Tensor, t: float) -> Tensor:
     """The estimate of x0 made to agree with what is measured; by default it is left as it is.
 
-    Called at each step for each window, after the network. Known pixels of the condition are
-    overwritten after it, exactly. Promise: a pixel of the answer depends on that pixel alone (and on
-    plan), since windows are of any size.
+    Called at each step for each window, after the network; x0_hat is on the run's device, and t falls
+    from 1. Known pixels of the condition are overwritten after it, exactly. Promise: an answer of
+    x0_hat's shape and device, a pixel of which depends on that pixel alone (and on plan), since windows
+    are of any size. What needs the whole picture belongs in a Stage.
     """
     ...
 
 
 @hookspec(firstresult=True)
 def restorekit_finish(plan: Plan, box: Box, x0: Tensor) -> Tensor:
-    """The window in the picture's own encoding, still in [−1, 1]; by default x0 itself."""
+    """The window in the picture's own encoding, still in [−1, 1]; by default x0 itself.
+
+    Called once a window, after its last step. Promise: x0's shape; pixel by pixel, as `correct`.
+    """
     ...
 
 
@@ -85,7 +91,9 @@ def restorekit_degrade(
     """The task's inputs made from clean images (N, C, H, W): training pairs, benchmark inputs.
 
     options: as for prepare, and "degradation", the name of one of `Task.degradations`, with its options.
-    Runs on clean's device; the same seed gives the same result.
+    Runs on clean's device; the same seed gives the same result. Promise: of "image", and of each further
+    input, as many images as there are clean ones, each made from its own clean image alone; in [−1, 1]
+    but for noise.
     """
     ...
 

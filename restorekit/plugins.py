@@ -49,6 +49,11 @@ class Listing:
     target: str
 
     @property
+    def kind(self) -> str:
+        """ "task" or "add-on"."""
+        return "add-on" if self.group == ADDONS else "task"
+
+    @property
     def summary(self) -> str:
         """First line of the plugin module's docstring, read as text; "" where there is none."""
         return _summary(self.target)
@@ -161,6 +166,19 @@ def check(listing: Listing) -> None:
         load(listing.name)
     else:
         _register(_manager(), listing)
+
+
+def hooks_of(listing: Listing) -> tuple[str, ...]:
+    """The hooks that one plugin implements; PluginError, naming it, where it cannot be used."""
+    manager = _manager()
+    _register(manager, listing)
+    names = (name for name in vars(hookspecs) if name.startswith("restorekit_"))
+    implementations = {n: getattr(manager.hook, n).get_hookimpls() for n in names}
+    return tuple(
+        name
+        for name, found in implementations.items()
+        if any(impl.plugin_name == str(listing) for impl in found)
+    )
 
 
 @dataclass(frozen=True)
@@ -302,6 +320,12 @@ def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
             "author must rename it",
             listing.name,
         )
+    if _is_taken_in_python(task.name.replace("-", "_")):
+        raise PluginError(
+            f"plugin {listing} wants the Python name restorekit.{task.name.replace('-', '_')}, which "
+            "is restorekit's own; its author must rename it",
+            listing.name,
+        )
     if task.spec > SPEC_VERSION:
         raise PluginError(
             f"plugin {listing} is written for hook specification {task.spec} and this restorekit has "
@@ -312,6 +336,13 @@ def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
         if not getattr(manager.hook, needed).get_hookimpls():
             raise PluginError(f"plugin {listing} has no {needed}, which a task needs", listing.name)
     return task
+
+
+def _is_taken_in_python(name: str) -> bool:
+    """Whether `restorekit.<name>` means something else than a task."""
+    import restorekit
+
+    return name in restorekit.__all__ or bool(importlib.util.find_spec(f"restorekit.{name}"))
 
 
 def models() -> tuple[dict[str, Path], tuple[str, ...]]:

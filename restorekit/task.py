@@ -276,7 +276,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Stage:
-    """What `restorekit_prepare` answers where a smaller picture must be restored first (a cascade).
+    """What `restorekit_prepare` answers where another picture must be restored first: a smaller one (a
+    cascade), or the same with other options (an iteration).
 
     The task restores `inputs` with `options`; prepare is then called again with what it was given
     before and the result, (1, 3, H, W), as inputs["stage"].

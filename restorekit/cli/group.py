@@ -12,7 +12,7 @@ BUILT_IN = {
     "doctor": ("restorekit.cli.doctor", "Show devices and versions, and try each device"),
     "evaluate": ("restorekit.cli.evaluate", "Score a task on a folder of clean pictures"),
     "models": ("restorekit.cli.models", "List, show and verify weights"),
-    "plugins": ("restorekit.cli.plugins", "List installed plugins"),
+    "plugins": ("restorekit.cli.plugins", "List, show, check and make plugins"),
     "schedules": ("restorekit.cli.schedules", "Draw the noise schedules of the engine"),
     "train": ("restorekit.cli.train", "Train a task's weights"),
 }

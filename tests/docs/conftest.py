@@ -1,39 +1,58 @@
-"""The example plugin as if it were installed, and a folder with pictures to run commands in."""
+"""The example plugins as if they were installed, and a folder with pictures to run commands in."""
 
 from __future__ import annotations
 
-import tomllib
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from docs_pages import EXAMPLE
+from docs_pages import EXAMPLE, RECIPES, ROOT
 from PIL import Image
 
-from restorekit import api, plugins
+from restorekit import api, plugins, scaffold
+
+sys.path.insert(0, str(ROOT / "tests" / "plugins"))
+from distributions import write_metadata
 
 
 @pytest.fixture
 def example(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """The folder of the example plugin, installed: its metadata are those of its pyproject.toml."""
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """The folder of the example plugin, installed beside the one that `plugins new` writes."""
     site = tmp_path_factory.mktemp("site")
-    record = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    lines = []
-    for group, entries in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
-    (record / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    for package in (EXAMPLE, scaffold.MODEL):
+        write_metadata(package, site)
+        monkeypatch.syspath_prepend(package)
     monkeypatch.syspath_prepend(site)
-    monkeypatch.syspath_prepend(EXAMPLE)
     _forget()
     yield EXAMPLE
+    monkeypatch.undo()
+    _forget()
+
+
+@pytest.fixture
+def recipes(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """The name of each recipe's task by its file's; all of them installed."""
+    site = tmp_path_factory.mktemp("site")
+    named = {
+        path.stem: re.findall(r'rk\.Task\("([^"]+)"', path.read_text(encoding="utf-8"))[0]
+        for path in sorted(RECIPES.glob("*.py"))
+    }
+    record = site / "cookbook-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: cookbook\nVersion: 1.0\n")
+    lines = "".join(f"{task} = {module}\n" for module, task in named.items())
+    (record / "entry_points.txt").write_text(f"[restorekit.tasks]\n{lines}")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.syspath_prepend(RECIPES)
+    _forget()
+    yield named
     monkeypatch.undo()
     _forget()
 

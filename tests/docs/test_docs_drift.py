@@ -40,6 +40,7 @@ def test_generated_parts_are_up_to_date() -> None:
     assert found.returncode == 0, f"{found.stdout}{found.stderr}; run: make pages"
 
 
+@pytest.mark.user("J1")
 def test_every_hook_is_documented_with_its_signature() -> None:
     text = page("plugins.md")
     specified = {n: f for n, f in vars(hookspecs).items() if n.startswith("restorekit_")}

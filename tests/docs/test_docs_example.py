@@ -39,6 +39,7 @@ def test_it_is_listed_with_its_summary(capsys: pytest.CaptureFixture[str], monke
     assert "restorekit-dejpeg 0.1.0  ok" in capsys.readouterr().out
 
 
+@pytest.mark.user("J7")
 @pytest.mark.parametrize("quality", [15, 30])
 def test_it_restores_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quality: int
@@ -58,6 +59,7 @@ def test_it_restores_a_folder(
     assert after > before + 0.3
 
 
+@pytest.mark.user("J7")
 def test_tiles_do_not_show() -> None:
     pixels = np.array(photograph())
     whole = restorekit.dejpeg(pixels, device="cpu")

@@ -14,6 +14,7 @@ from plugin_makers import Installer, hook, task_code
 
 import restorekit
 from restorekit import plugins
+from restorekit.models.card import Look
 
 ADDONS = "restorekit.addons"
 BUNDLED = sorted(plugins.tasks())
@@ -64,6 +65,30 @@ def test_an_addon_corrects_every_step(install: Installer, model: Path) -> None:
     install("grey", code, group=ADDONS)
     result = restorekit.upscale(noise(), scale=2, model=str(model))
     assert np.all(result == 128)
+
+
+def test_an_addon_brings_a_model(install: Installer, model: Path) -> None:
+    plain = restorekit.upscale(noise(), scale=2, model=str(model))
+    code = hook("restorekit_models", "", f"return {{'mine': Path({str(model)!r})}}")
+    install("weights", f"from pathlib import Path\n{HEAD}{code}", group=ADDONS)
+    np.testing.assert_array_equal(restorekit.upscale(noise(), scale=2, model="mine"), plain)
+
+
+def test_an_addon_brings_a_sampler(install: Installer, tmp_path: Path) -> None:
+    def made(sampler: str) -> str:
+        looks = {"faithful": Look({"look": 0.0}, 0.0, 3, sampler), "sharp": Look({"look": 1.0})}
+        return str(write_model(tmp_path / f"{sampler}.safetensors", looks=looks))
+
+    plain, other = (restorekit.upscale(noise(), scale=2, model=made(n)) for n in ("ddim", "heun"))
+    assert np.any(plain != other)
+    code = hook("restorekit_samplers", "", "return {'ddim': rk.SAMPLERS['heun']}")
+    install("sampling", HEAD + code, group=ADDONS)
+    np.testing.assert_array_equal(restorekit.upscale(noise(), scale=2, model=made("ddim")), other)
+
+
+def test_a_plugin_for_an_older_contract_goes_on_working(install: Installer) -> None:
+    install("tint", task_code("tint").replace('model="tiny"', 'model="tiny", spec=0'))
+    assert plugins.load("tint").task.spec == 0
 
 
 @pytest.mark.user("J2")

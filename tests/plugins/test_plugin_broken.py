@@ -66,6 +66,8 @@ LOADING: dict[str, tuple[str, str]] = {
     ),
     "bad-looks": (task_code("bad-looks").replace('model="tiny"', 'looks=("pretty",)'), "'pretty'"),
     "doctor": (task_code("doctor"), "restorekit's own"),
+    "start-from": (task_code("start-from"), "the Python name restorekit.start_from"),
+    "images": (task_code("images"), "the Python name restorekit.images"),
 }
 
 

@@ -98,8 +98,8 @@ def restorekit_prepare(
     whole = _ratio(size, image)
     noise = options["noise"]
     if whole > LARGEST and "stage" not in inputs:
-        # As much as the network can at the end: what it adds last is seen most.
-        first = {"scale": whole / LARGEST, "size": None, "long_edge": None, "max_size": None}
+        # The largest step first: it meets the input, which is what the network was trained on.
+        first = {"scale": LARGEST, "size": None, "long_edge": None, "max_size": None}
         return rk.Stage({"image": image}, {**options, **first})
     if whole > LARGEST:
         image, noise = inputs["stage"], 0.0

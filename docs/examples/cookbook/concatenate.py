@@ -1,0 +1,23 @@
+"""Enlarge by two: the small picture, resampled, beside what the network starts from."""
+
+import restorekit as rk
+
+TASK = rk.Task("enlarge", "Enlarge by two", model="upscale", looks=("faithful", "sharp"))
+
+
+@rk.hookimpl
+def restorekit_task():
+    return TASK
+
+
+@rk.hookimpl
+def restorekit_prepare(inputs):
+    image = inputs["image"]
+    return rk.Plan((2 * image.shape[-2], 2 * image.shape[-1]), state=image)
+
+
+@rk.hookimpl
+def restorekit_condition(plan, box):
+    large = rk.resample(plan.state, plan.size, box)
+    known = rk.Condition(large, numbers={"scale": 1.0, "noise": 0.0})  # scale: its logarithm to 2
+    return rk.concatenate(known, large)

@@ -1,0 +1,121 @@
+"""Undo a known blur: Gaussian, out of focus, motion, or a picture of the point spread.
+
+Half-quadratic splitting (Zhang 2021, DPIR) with restorekit's denoiser as the prior: each of a few stages
+solves for the picture that agrees with what was measured and is near the stage before, puts back some
+noise (Zhu 2023, DiffPIR), and has the denoiser take it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import restorekit as rk
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TASK = rk.Task(
+    name="deblur",
+    summary="Undo a known blur",
+    options=(
+        rk.Option(
+            "shape",
+            str,
+            "gaussian",
+            "Of the blur, where no kernel is given.",
+            choices=("gaussian", "disc", "motion"),
+        ),
+        rk.Option(
+            "blur",
+            float,
+            1.6,
+            "In pixels: a Gaussian's deviation, a disc's radius, a motion's length.",
+            minimum=0.1,
+            maximum=60.0,
+        ),
+        rk.Option(
+            "angle",
+            float,
+            0.0,
+            "Of a motion, in degrees, counter-clockwise from the right.",
+            minimum=-360.0,
+            maximum=360.0,
+        ),
+        rk.Option(
+            "noise",
+            float,
+            None,
+            "Its deviation, of 255; by default it is measured in the picture.",
+            minimum=0.0,
+            maximum=50.0,
+        ),
+        rk.Option("iterations", int, 8, "More take longer.", minimum=1, maximum=16),
+    ),
+    companions=(
+        rk.Input("kernel", "Picture of the point spread: one file for all, or a folder of them."),
+    ),
+    model="denoise",
+    degradations=(
+        rk.Degradation(
+            "blurred",
+            "Blurred as the options say, with white noise, rounded to 8 bits.",
+            (rk.Option("level", float, 2.0, "The noise's deviation, of 255.", minimum=0.0),),
+        ),
+    ),
+)
+
+
+@rk.hookimpl
+def restorekit_task() -> rk.Task:
+    """The declaration of `restorekit deblur`."""
+    return TASK
+
+
+@rk.hookimpl
+def restorekit_prepare(
+    inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> rk.Plan | rk.Stage:
+    """The source of the next denoising, after the stage before it; the first starts from the picture.
+
+    options: the task's, and in stages "iteration", which of them this is.
+    """
+    from restorekit_deblur import kernels, splitting
+
+    image, last = inputs["image"], options["iterations"]
+    iteration = options.get("iteration", last)
+    if iteration > 1 and "stage" not in inputs:
+        return rk.Stage(inputs, {**options, "iteration": iteration - 1})
+    if "kernel" in inputs:
+        kernel = kernels.of_picture(inputs["kernel"])
+    else:
+        kernel = kernels.of_shape(options["shape"], options["blur"], options["angle"])
+    noise = splitting.noise_level(image) if options["noise"] is None else options["noise"]
+    level = splitting.levels(noise, last)[iteration - 1]
+    source = splitting.solved(image, inputs.get("stage", image), kernel, noise / level)
+    source = splitting.noised(source, level, iteration)
+    return rk.Plan((image.shape[-2], image.shape[-1]), {"noise": round(noise, 2)}, source)
+
+
+@rk.hookimpl
+def restorekit_condition(plan: rk.Plan, box: rk.Box) -> rk.Condition:
+    """A window of the stage's noisy picture: source and concatenated image in one."""
+    rows, columns = box.slices()
+    noisy = plan.state[..., rows, columns]
+    return rk.Condition(noisy, concat=noisy)
+
+
+@rk.hookimpl
+def restorekit_degrade(
+    clean: Tensor, options: Mapping[str, Any], seed: int
+) -> Mapping[str, Tensor]:
+    """Blurred and noisy images from clean ones; beyond their edges these are repeated."""
+    import torch
+
+    from restorekit_deblur import kernels
+
+    kernel = kernels.of_shape(options["shape"], options["blur"], options["angle"])
+    draw = torch.Generator(clean.device).manual_seed(seed)
+    noise = torch.randn(clean.shape, generator=draw, device=clean.device)
+    blurred = kernels.convolved(clean, kernel)
+    return {"image": rk.to_levels(blurred + options["level"] / 127.5 * noise)}
