@@ -78,16 +78,23 @@ class _Defaults:
 @lru_cache(maxsize=1)
 def listings() -> tuple[Listing, ...]:
     """Every installed plugin, sorted by group and name; those named in RESTOREKIT_DISABLE_PLUGINS
-    (comma-separated) are left out, and one version of a distribution counts once."""
-    named = os.environ.get("RESTOREKIT_DISABLE_PLUGINS", "").split(",")
-    disabled = {name.strip() for name in named}
+    (comma-separated) are left out, and where RESTOREKIT_PLUGINS is set all but those it names and
+    restorekit's own. One version of a distribution counts once."""
+    disabled, allowed = _named("RESTOREKIT_DISABLE_PLUGINS") or (), _named("RESTOREKIT_PLUGINS")
     found: dict[tuple[str, str, str], Listing] = {}
     for entry in _entries():
         distribution, version = _origin(entry)
-        if entry.name not in disabled:
+        welcome = allowed is None or entry.name in allowed or distribution == "restorekit"
+        if welcome and entry.name not in disabled:
             listing = Listing(entry.name, entry.group, distribution, version, entry.value)
             found.setdefault((entry.group, entry.name, distribution), listing)
     return tuple(found[key] for key in sorted(found))
+
+
+def _named(variable: str) -> set[str] | None:
+    """The comma-separated names in an environment variable; None where it is not set."""
+    value = os.environ.get(variable)
+    return None if value is None else {name.strip() for name in value.split(",")}
 
 
 def _entries() -> Iterator[metadata.EntryPoint]:
@@ -278,18 +285,29 @@ def _register(manager: pluggy.PluginManager, listing: Listing) -> None:
 
 
 def check_signatures(plugin: object, label: str) -> None:
-    """Refuse a hook whose argument has a default value, which pluggy would never fill.
+    """Refuse a hook with an argument that is none of its own, or that has a default value, which
+    pluggy would never fill.
 
-    Raises PluginError with the function, the argument and the signature expected.
+    Raises PluginError with the signature found and the one expected.
     """
     for name in dir(plugin):
         specification = getattr(hookspecs, name, None)
         function = getattr(plugin, name, None)
         if not name.startswith("restorekit_") or not callable(function) or specification is None:
             continue
+        found, expected = (
+            f"{name}{inspect.signature(function)}",
+            f"{name}{inspect.signature(specification)}",
+        )
+        known = inspect.signature(specification).parameters
         for parameter in inspect.signature(function).parameters.values():
+            if parameter.name not in known and parameter.name != "self":
+                raise PluginError(
+                    f"plugin {label}: {found} has the argument {parameter.name!r}, which the hook has "
+                    f"not; the hook is {expected}",
+                    label,
+                )
             if parameter.default is not inspect.Parameter.empty:
-                expected = f"{name}{inspect.signature(specification)}"
                 raise PluginError(
                     f"plugin {label}: argument {parameter.name!r} of {name} has a default value and "
                     f"would never be given; the hook is {expected}",

@@ -54,6 +54,23 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--no-plugins",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda _context, _parameter, given: _own_alone() if given else None,
+    help="Use restorekit's own tasks alone.",
+)
 @click.version_option(package_name="restorekit", message="%(prog)s %(version)s")
 def cli() -> None:
     """Restore photographs: files or folders in, files out. No picture leaves this machine."""
+
+
+def _own_alone() -> None:
+    import os
+
+    from restorekit import plugins
+
+    os.environ["RESTOREKIT_PLUGINS"] = ""
+    plugins.listings.cache_clear()

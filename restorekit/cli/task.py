@@ -13,7 +13,7 @@ from restorekit.api import split_options
 from restorekit.images.failures import shown
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
 from restorekit.plugins import LoadedTask
-from restorekit.task import Option
+from restorekit.task import Option, Task
 
 FORMATS = ("keep", "png", "jpg", "webp", "tiff", "gif", "avif", "jp2")
 
@@ -80,6 +80,17 @@ def task_command(loaded: LoadedTask) -> click.Command:
         callback=callback,
         params=[*files[:2], *companions, *own, *common, *files[2:]],
         help=f"{task.summary}: files or folders in, OUT out.",
+        epilog=_epilog(task),
+    )
+
+
+def _epilog(task: Task) -> str:
+    """What makes the results, and where it is said of what that was made."""
+    if not task.model:
+        return ""
+    return (
+        "Results are made by a trained network on this machine; its card says by which licence and "
+        f"from which pictures: restorekit models show {task.model}"
     )
 
 

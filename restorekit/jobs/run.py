@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from restorekit.errors import DeviceError
 from restorekit.jobs.report import Report, Step
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.scan import Shard, Target, one_file
@@ -47,6 +48,12 @@ def run(
             _through(stages, parts, reader, writer, tell)
         except KeyboardInterrupt:
             stages.report.stopped = True
+        except RuntimeError as error:
+            if "start new thread" not in str(error):
+                raise
+            raise DeviceError(
+                "the system has no room for another thread: free some memory or stop other programs"
+            ) from error
     return stages.report
 
 

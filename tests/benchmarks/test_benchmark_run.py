@@ -56,6 +56,7 @@ def worsened(path: Path) -> Path:
     return path
 
 
+@pytest.mark.user("K4")
 def test_the_same_weights_pass_and_worse_ones_fail(
     smoke: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +110,7 @@ def test_what_counts_as_a_change(bench: Bench) -> None:
     assert "none" in regress.table([gone])
 
 
+@pytest.mark.user("F3")
 def test_speed_is_held_by_bars(bench: Bench) -> None:
     regress = bench("regress")
     baseline = {"quality": {}, "speed": {"a": {"b": 1.0}}, "bars": {"a.b": 1.2}}

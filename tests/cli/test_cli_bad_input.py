@@ -207,6 +207,7 @@ def test_ctrl_c_before_the_run_says_so(
     one_sentence(ran.err, "stopped")
 
 
+@pytest.mark.user("M3")
 def test_a_bug_costs_one_file_and_is_called_a_bug(
     upscale: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +259,7 @@ def test_names_that_are_not_utf_8_are_printed(upscale: Run, tmp_path: Path) -> N
     assert (tmp_path / "out" / os.fsdecode(b"good\xff.png")).exists()
 
 
+@pytest.mark.user("D4")
 def test_one_pixel_and_extreme_sides(upscale: Run, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for height, width in ((1, 1), (1, 200), (200, 1), (2, 3)):

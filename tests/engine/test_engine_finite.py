@@ -18,6 +18,7 @@ Answer = Callable[[Tensor, Tensor, Condition], Tensor]
 FAITHFUL = run(start_noise=0.0)
 
 
+@pytest.mark.user("G3")
 def test_a_result_that_is_not_finite_is_computed_again_in_full_precision() -> None:
     rig = Rig(100, 400)
     precise_calls: list[int] = []

@@ -68,6 +68,8 @@ def test_tiles_do_not_show_in_float32(method: str) -> None:
     assert_tiles_do_not_show(rig, [METHODS[method]], CUTS[:2])
 
 
+@pytest.mark.user("D3")
+@pytest.mark.user("D4")
 @pytest.mark.parametrize("size", [(1, 1), (5, 700), (700, 5), (64, 128), (129, 65)])
 @pytest.mark.parametrize("method", ["faithful", "ancestral"])
 def test_tiles_do_not_show_at_any_size(method: str, size: tuple[int, int]) -> None:
@@ -214,6 +216,7 @@ def test_known_pixels_are_exact_whatever_the_values() -> None:
     assert not torch.equal(made[~known], rig.values[~known])
 
 
+@pytest.mark.user("M1")
 def test_the_seed_decides_and_nothing_else() -> None:
     rig = Rig(70, 50)
     state = torch.random.get_rng_state()
@@ -283,6 +286,7 @@ def test_a_condition_s_own_start_scales_the_times() -> None:
     assert seen == [0.5, 0.375, 0.25, 0.125]
 
 
+@pytest.mark.user("D5")
 @few
 @given(
     st.tuples(st.integers(1, 900), st.integers(1, 500)),

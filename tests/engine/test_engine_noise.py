@@ -78,6 +78,8 @@ def test_a_window_is_the_second_implementation_everywhere() -> None:
         assert float(made[0, c, i, j]) == pytest.approx(expected, rel=2e-6, abs=1e-7)
 
 
+@pytest.mark.user("D3")
+@pytest.mark.user("M1")
 @few
 @given(
     st.integers(0, 2**20),

@@ -184,6 +184,7 @@ def test_a_result_beyond_all_memory_is_refused_before_work(
     restorer(size="1000x1000")(from_array(noise()))
 
 
+@pytest.mark.user("D1")
 def test_the_first_budget_holds_a_tile_and_little_of_the_memory(
     restorer: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ def test_every_page_is_planned(upscale: Run, tmp_path: Path) -> None:
     assert "a.tif: 3 frames of 14 x 12 → 28 x 24 pixels, 3 calls" in ran.out
 
 
+@pytest.mark.user("C10")
 def test_a_disk_that_is_too_small_is_said(
     upscale: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,8 @@ def counts(done: int, skipped: int, failed: int = 0) -> str:
     return f"{done + skipped + failed} found = {done} done + {skipped} skipped + {failed} failed"
 
 
+@pytest.mark.user("C1")
+@pytest.mark.user("C5")
 def test_every_result_and_failure_has_its_line(upscale: Run, folder: Path, tmp_path: Path) -> None:
     (folder / "d.png").write_bytes(b"no picture")
     out = tmp_path / "out"

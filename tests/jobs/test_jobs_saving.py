@@ -62,6 +62,7 @@ def test_a_damaged_frame_costs_its_file_alone(upscale: Run, tmp_path: Path) -> N
     assert list(tree(tmp_path / "out")) == ["b.png"]
 
 
+@pytest.mark.user("L5")
 @pytest.mark.parametrize("kind", ["keep", "webp", "tiff", "jpg"])
 def test_what_was_done_is_said_unless_it_is_not_wanted(
     upscale: Run, tmp_path: Path, kind: str
@@ -93,6 +94,7 @@ def test_what_was_done_is_said_unless_it_is_not_wanted(
         assert said.dpi == pytest.approx((300, 300), abs=0.1)
 
 
+@pytest.mark.user("L3")
 def test_stripped_and_silent_results_hold_nothing(upscale: Run, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "a description"

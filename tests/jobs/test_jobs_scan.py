@@ -45,6 +45,7 @@ def test_pictures_of_unread_formats_count_as_found(tmp_path: Path) -> None:
     assert found.others == 1
 
 
+@pytest.mark.user("C7")
 def test_targets_mirror_the_tree() -> None:
     assert planned("a.png", "s/a.png") == ["out/a.png", "out/s/a.png"]
     assert planned("a.jpg", "a.png") == ["out/a.jpg", "out/a.png"]
@@ -77,6 +78,7 @@ def test_plans_that_would_lose_something_are_refused(
         planned(*names, **options)
 
 
+@pytest.mark.user("C5")
 def test_a_report_adds_up() -> None:
     report = Report(7, done=2, skipped=1, failed=["a: no", "b: no"])
     assert report.summary() == "7 found = 2 done + 1 skipped + 2 failed + 2 left"

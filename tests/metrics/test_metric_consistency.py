@@ -37,6 +37,7 @@ def test_reprojection_of_what_was_reduced_is_only_rounding() -> None:
     assert reprojection_error(high, rounded) == pytest.approx(1 / math.sqrt(12), rel=0.1)
 
 
+@pytest.mark.user("E4")
 @pytest.mark.parametrize("levels", [1, 5])
 def test_reprojection_sees_a_shift_of_brightness(levels: int) -> None:
     low, high = np.full((8, 9), 100, np.uint8), np.full((27, 30), 100 + levels, np.uint8)

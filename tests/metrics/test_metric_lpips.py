@@ -150,6 +150,7 @@ def test_half_precision_trunks_keep_the_distance() -> None:
     assert rough.numpy() == pytest.approx(network(a, b).numpy(), rel=0.03)
 
 
+@pytest.mark.user("K1")
 @pytest.mark.usefixtures("lpips_weights")
 def test_wrong_tensors_are_refused() -> None:
     network = LPIPS("alex")

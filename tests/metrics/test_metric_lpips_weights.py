@@ -78,6 +78,7 @@ def test_a_named_folder_without_weights_is_not_passed_over(
         weights_place("alex")
 
 
+@pytest.mark.user("K7")
 def test_damaged_and_foreign_files_are_named(
     lpips_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

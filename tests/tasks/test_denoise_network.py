@@ -164,6 +164,7 @@ def test_strength_goes_from_the_input_to_all_of_the_change(denoise_model: Path, 
     assert changes[1] > changes[0]
 
 
+@pytest.mark.user("D4")
 @pytest.mark.parametrize("size", [(1, 1), (1, 37), (50, 1), (3, 2), (33, 31)])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_pictures_of_any_size(denoise_model: Path, size: tuple[int, int], channels: int) -> None:

@@ -118,6 +118,7 @@ def test_tiles_do_not_show_in_a_hole_larger_than_a_tile(inpaint_model: Path) -> 
         np.testing.assert_array_equal(other, results[0])
 
 
+@pytest.mark.user("M6")
 def test_options_change_the_fill(inpaint_model: Path) -> None:
     image = texture(HEIGHT, WIDTH)
     results = [
@@ -129,6 +130,7 @@ def test_options_change_the_fill(inpaint_model: Path) -> None:
     assert again == results[0]
 
 
+@pytest.mark.user("D4")
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (5, 97), (33, 31)])
 def test_pictures_of_any_size(inpaint_model: Path, size: tuple[int, int]) -> None:
     image = texture(*size)
@@ -156,6 +158,7 @@ def test_one_pixel_grows_to_a_picture(inpaint_model: Path) -> None:
     np.testing.assert_array_equal(made[0, 0], image[0, 0])
 
 
+@pytest.mark.user("E1")
 def test_without_strength_it_is_the_smooth_fill(inpaint_model: Path) -> None:
     """Exactly a constant, where the known pixels are."""
     image = np.full((60, 60, 3), [200, 30, 90], np.uint8)

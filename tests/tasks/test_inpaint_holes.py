@@ -33,6 +33,7 @@ def test_the_alpha_channel_marks_what_is_clear(inpaint_model: Path, channels: in
     assert (made[..., 3] == 65535).all()
 
 
+@pytest.mark.user("H2")
 @pytest.mark.parametrize("word", ["#ff0080", "#FF0080"])
 def test_a_colour_marks_what_has_it(inpaint_model: Path, word: str) -> None:
     image = texture(60, 70) // 2
@@ -122,6 +123,7 @@ def test_a_grown_mask_takes_the_edge_of_a_thing_away(inpaint_model: Path) -> Non
     np.testing.assert_array_equal(made, remade)
 
 
+@pytest.mark.user("H4")
 def test_a_feather_stays_inside_the_hole(inpaint_model: Path) -> None:
     image, hole = texture(60, 70, "uint16"), blot(60, 70, (20, 20, 21, 25))
     plain = inpainted(restorer("inpaint", inpaint_model), image, hole).astype(float)
@@ -186,6 +188,7 @@ def test_margins_that_are_none(text: str) -> None:
     assert "left=64,right=64" in str(raised.value)
 
 
+@pytest.mark.user("H3")
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 6), st.integers(0, 2**31))
 def test_areas_hold_every_hole_and_lie_in_the_picture(

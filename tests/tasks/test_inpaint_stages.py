@@ -35,6 +35,7 @@ def test_a_small_hole_needs_no_stage(inpaint_model: Path) -> None:
     assert seen == [(130, 140, False)]
 
 
+@pytest.mark.user("H3")
 def test_a_large_hole_is_filled_through_a_stage(inpaint_model: Path) -> None:
     image, hole = texture(131, 142, "uint16"), blot(131, 142, (20, 20, 90, 100))
     made = restorer("inpaint", inpaint_model)
