@@ -32,7 +32,9 @@ def task_function(name: str) -> Callable[..., Any]:
         settings = Settings.of(task, common)
         checked = tuple(sorted(task.check_options(own).items()))
         restorer = _restorer(name, checked, settings, _stamp(settings.model))
-        return to_like(restorer(from_array(image), companions=companions), image)
+        light = task.linear
+        picture = from_array(image, light=light)
+        return to_like(restorer(picture, companions=companions), image, light=light)
 
     call.__name__ = call.__qualname__ = name.replace("-", "_")
     call.__module__ = "restorekit"
@@ -61,7 +63,7 @@ def _companions(
         elif isinstance(given, str):
             raise UsageError(f"{name} {given!r} is no image and no word that {task.name} knows")
         elif given is not None:
-            pictures[name] = from_array(_whole(given))
+            pictures[name] = from_array(_whole(given), light=task.linear)
     return pictures, words
 
 

@@ -163,7 +163,9 @@ class Task:
     one first. exclusive: groups of options of which a person gives one at most. degradations: what
     `restorekit_degrade` can do, the usual one first. exact: pixels that the task does not change come
     through bit for bit, so results are written without loss unless a person asks otherwise, and
-    alpha is left alone. spec: the hook specification it was written for.
+    alpha is left alone. linear: its pictures are light: hooks are given and give back the file's own
+    numbers, in [0, ∞) or as a companion has them, instead of [−1, 1]. spec: the hook specification it
+    was written for.
     """
 
     name: str
@@ -175,6 +177,7 @@ class Task:
     exclusive: tuple[tuple[str, ...], ...] = ()
     degradations: tuple[Degradation, ...] = (Degradation("default"),)
     exact: bool = False
+    linear: bool = False
     spec: int = SPEC_VERSION
 
     def __post_init__(self) -> None:

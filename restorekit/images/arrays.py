@@ -26,36 +26,37 @@ _ROUND_TRIP = frozenset({"RGBX", "YCbCr", "HSV", "RGBa", "La"})
 _CARRIED = ("icc_profile", "exif", "xmp", "dpi")
 
 
-def from_array(image: Any) -> Picture:
+def from_array(image: Any, *, light: bool = False) -> Picture:
     """The Picture of a Pillow image, a numpy array or a torch tensor.
 
-    Arrays are uint8, uint16, float32 or float64, tensors uint8 or floating. Raises UsageError
-    for another type or shape, and for floats outside [0, 1] or not numbers.
+    light: floats are linear light, or whatever else has numbers of any height. Arrays are uint8,
+    uint16, float32 or float64, tensors uint8 or floating. Raises UsageError for another type or
+    shape, and, but for light, for floats outside [0, 1] or not numbers.
     """
     if isinstance(image, Image.Image):
         return _from_pillow(image)
     if _is_tensor(image):
-        return _from_samples(_tensor_samples(image))
+        return _from_samples(_tensor_samples(image), light)
     if isinstance(image, np.ndarray):
-        return _from_samples(image[..., None] if image.ndim == 2 else image)
+        return _from_samples(image[..., None] if image.ndim == 2 else image, light)
     raise UsageError(
         f"an image must be a PIL image, a numpy array or a torch tensor, not {type(image).__name__}"
     )
 
 
-def to_like(picture: Picture, like: Any) -> Any:
+def to_like(picture: Picture, like: Any, *, light: bool = False) -> Any:
     """The picture as the kind of image `like` is: type, dtype, device, layout.
 
     The number of channels is the picture's own. Palette and CMYK images come back as RGB or
-    RGBA, bilevel ones as L. Floats are clipped to [0, 1].
+    RGBA, bilevel ones as L. Floats are clipped to [0, 1], unless they are light.
     """
     if isinstance(like, Image.Image):
         return _to_pillow(picture, like)
     if _is_tensor(like):
-        planes = np.moveaxis(_typed(picture, _numpy_dtype(like)), 2, 0)
+        planes = np.moveaxis(_typed(picture, _numpy_dtype(like), light), 2, 0)
         planes = planes[None] if like.ndim == 4 else planes
         return like.new_tensor(np.ascontiguousarray(planes))
-    samples = _typed(picture, like.dtype)
+    samples = _typed(picture, like.dtype, light)
     return samples[..., 0] if like.ndim == 2 and samples.shape[2] == 1 else samples
 
 
@@ -82,14 +83,20 @@ def _numpy_dtype(tensor: Any) -> np.dtype:
     return np.dtype(np.float32 if tensor.is_floating_point() else np.uint8)
 
 
-def _from_samples(samples: Planes) -> Picture:
+def _from_samples(samples: Planes, light: bool = False) -> Picture:
     """A Picture of (H, W, C) samples."""
     if samples.ndim != 3 or samples.shape[2] not in _BASES or not samples.size:
         raise UsageError(
             f"an array must be (H, W) or (H, W, C) with C = 1 to 4, not {samples.shape}"
         )
     depth = _depth(samples.dtype)
-    unit = _checked(samples) if depth == 32 else to_unit(samples, 2**depth - 1)
+    unit = (
+        samples.astype(np.float32)
+        if light and depth == 32
+        else _checked(samples)
+        if depth == 32
+        else to_unit(samples, 2**depth - 1)
+    )
     colours = 3 if samples.shape[2] > 2 else 1
     return Picture(
         color=np.ascontiguousarray(unit[..., :colours]),
@@ -152,14 +159,15 @@ def _without_inks(image: Image.Image) -> Image.Image:
         ) from error
 
 
-def _typed(picture: Picture, dtype: np.dtype) -> Planes:
+def _typed(picture: Picture, dtype: np.dtype, light: bool = False) -> Planes:
     """(H, W, C) samples of this type, alpha last."""
     parts = [picture.color]
     if picture.alpha is not None:
         parts.append(picture.alpha[..., None])
     depth = _depth(dtype)
     if depth == 32:
-        return np.concatenate([unit(part) for part in parts], axis=2).clip(0, 1).astype(dtype)
+        values = np.concatenate([unit(part) for part in parts], axis=2)
+        return (values if light else values.clip(0, 1)).astype(dtype)
     return np.concatenate([quantise(part, depth) for part in parts], axis=2).astype(dtype)
 
 

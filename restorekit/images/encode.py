@@ -11,9 +11,11 @@ import numpy as np
 from PIL import Image
 
 from restorekit.errors import UsageError
-from restorekit.images import boxes, heif, jp2, moving, png, tiff
+from restorekit.images import boxes, heif, jp2, moving, pfm, png, tiff
 from restorekit.images.alpha import over
-from restorekit.images.formats import Format
+from restorekit.images.exr_display import from_display, to_display
+from restorekit.images.exr_pictures import write_light_exr
+from restorekit.images.formats import Format, format_for
 from restorekit.images.jpeg import quality_of
 from restorekit.images.metadata import fit, iptc_segment
 from restorekit.images.picture import (
@@ -66,7 +68,7 @@ def prepare(picture: Picture, target: Format, quality: int | None) -> Prepared:
 
 def _depth(depth: int, target: Format) -> int:
     """The deepest that the format holds and the picture needs."""
-    if depth == 32 and target.floating:
+    if target.light or (depth == 32 and target.floating):
         return 32
     return 16 if depth > 8 and target.deep else 8
 
@@ -83,6 +85,15 @@ def _on_or_off(alpha: Planes, notes: list[str]) -> Planes:
 def _shown(picture: Picture, target: Format, notes: list[str]) -> tuple[Planes, Planes | None]:
     """Colour and alpha in the channels that the format has."""
     color, alpha = picture.color, picture.alpha
+    was_light = bool(picture.format) and format_for(picture.format).light
+    if was_light and not target.light:
+        color = to_display(color)
+        notes.append(
+            f"its light was display-coded (sRGB) for {target.name}, what is above 1 cut off"
+        )
+    if target.light and not was_light:
+        color = from_display(unit(color))
+        notes.append(f"its values were taken for sRGB and made linear for {target.name}")
     if alpha is not None and not target.alpha:
         if unit(alpha).min() < 1:
             notes.append(f"{target.name} has no transparency: the picture was laid over white")
@@ -218,6 +229,14 @@ def _heif(file: BinaryIO, prepared: Prepared) -> None:
     heif.write(file, prepared.samples, quality, _carried(prepared.metadata))
 
 
+def _exr(file: BinaryIO, prepared: Prepared) -> None:
+    write_light_exr(file, prepared.samples, prepared.metadata.exr)
+
+
+def _pfm(file: BinaryIO, prepared: Prepared) -> None:
+    pfm.write_pfm(file, prepared.samples)
+
+
 def _bmp(file: BinaryIO, prepared: Prepared) -> None:
     dpi = prepared.metadata.dpi
     _image(prepared.samples).save(file, "BMP", **({"dpi": dpi} if dpi else {}))
@@ -233,6 +252,8 @@ ENCODERS: dict[str, Callable[[BinaryIO, Prepared], None]] = {
     "AVIF": _avif,
     "JPEG2000": _jp2,
     "HEIC": _heif,
+    "EXR": _exr,
+    "PFM": _pfm,
 }
 FRAME_ENCODERS: dict[str, Callable[[BinaryIO, Iterable[Prepared]], None]] = {
     "PNG": _pngs,

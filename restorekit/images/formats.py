@@ -14,7 +14,8 @@ _ANCILLARY = frozenset({"icc", "exif", "xmp"})
 class Format:
     """What a file format is called, how it begins, and what it can hold.
 
-    `max_side` is in pixels; `deep` means 16 bits a sample, `floating` 32-bit floats, `moving`
+    `max_side` is in pixels; `deep` means 16 bits a sample, `floating` 32-bit floats, `light`
+    linear light of any height, `moving`
     several pictures in turn, `pages` several of any kind; `holds` names the fields of `Metadata`
     that survive in it, with "comment" for the one text that is a comment; `plugin` is the module
     and class that open it, `feature` Pillow's name for a part that not every Pillow has, `extra`
@@ -31,6 +32,7 @@ class Format:
     grey: bool = True
     deep: bool = False
     floating: bool = False
+    light: bool = False
     lossless: bool = True
     moving: bool = False
     pages: bool = False
@@ -137,6 +139,30 @@ FORMATS = (
         lossless=False,
         extra="heif",
     ),
+    Format(
+        name="EXR",
+        suffixes=(".exr",),
+        signatures=(b"v/1\x01",),
+        max_side=2**31 - 1,
+        plugin="OpenEXR.File",
+        holds=frozenset({"exr"}),
+        alpha=False,  # of the file it comes from: kept there
+        deep=True,
+        floating=True,
+        light=True,
+        extra="render",
+    ),
+    Format(
+        name="PFM",
+        suffixes=(".pfm",),
+        signatures=(b"PF\n", b"Pf\n", b"PF ", b"Pf "),
+        max_side=10**9 - 1,
+        plugin="restorekit.images.pfm",
+        holds=frozenset(),
+        alpha=False,
+        floating=True,
+        light=True,
+    ),
 )
 
 # Pictures that are not read yet, by their first bytes: a person is told what the file is.
@@ -145,7 +171,6 @@ _FOREIGN = (
     (b"....JXL ", "a JPEG XL"),
     (b"\xff\x0a", "a JPEG XL"),
     (b"8BPS", "a Photoshop document"),
-    (b"v/1\x01", "an OpenEXR file"),
     (b"#?RADIANCE", "a Radiance HDR file"),
     (b"%PDF", "a PDF"),
     (b"FUJIFILMCCD-RAW", "a camera raw file"),

@@ -29,6 +29,7 @@ _WORDS = {
     "iptc": "IPTC record",
     "dpi": "resolution (dpi)",
     "colour": "words on colour",
+    "exr": "further layers and attributes",
 }
 _FURTHER = {
     "PNG": "its picture for programs that do not play it was left out",

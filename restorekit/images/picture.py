@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from restorekit.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from restorekit.images.exr import ExrFile
 
 Planes = np.ndarray
 # Rows turned to integers at a time: the temporaries stay small however large the picture is.
@@ -48,7 +52,7 @@ class Metadata:
     whether the source's pixels were coded with loss.
 
     A frame of a moving picture is shown for `duration` milliseconds, and all of them `loop` times
-    over, 0 without end.
+    over, 0 without end. `exr` is the whole OpenEXR file that the picture is a layer of.
     """
 
     icc: bytes | None = None
@@ -63,6 +67,7 @@ class Metadata:
     lossy: bool = False
     duration: float | None = None
     loop: int | None = None
+    exr: ExrFile | None = None
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,15 @@ class Picture:
 
     color: (H, W, C) float32 in [0, 1], C = 1 (grey) or 3 (RGB), upright, in the image's own
         encoding (its profile is in `metadata.icc`), not premultiplied by alpha. A large result
-        may hold its final uint8 or uint16 instead, a quarter of the memory.
+        may hold its final uint8 or uint16 instead, a quarter of the memory. Of EXR and PFM files:
+        linear light, of any height, as stored.
     alpha: (H, W) float32 in [0, 1]; None where the source had none.
     depth: bits a sample of the source, 8 or 16; 32 for floats.
     mode: the source's mode in Pillow's words: "1", "L", "LA", "P", "RGB", "RGBA", "CMYK",
         "I;16", "F"; with ";16" or ";32" where Pillow has no word ("RGB;16").
     format: "PNG", "JPEG", ...; "" for an image given in memory.
     notes: sentences a person should see, e.g. that CMYK was converted.
+    passes: further pictures (H, W, 3) float32 of the same file ("albedo", "normal").
 
     Raises UsageError when built with planes of another shape or type.
     """
@@ -102,6 +109,7 @@ class Picture:
     format: str = ""
     metadata: Metadata = Metadata()
     notes: tuple[str, ...] = ()
+    passes: Mapping[str, Planes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.color.ndim != 3 or self.color.shape[2] not in (1, 3):

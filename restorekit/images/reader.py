@@ -10,11 +10,13 @@ from PIL import Image, ImageCms
 
 from restorekit.images.colour import cmyk_to_srgb, srgb_profile
 from restorekit.images.decode import decode
-from restorekit.images.failures import unreadable
+from restorekit.images.exr_pictures import light_header, light_picture
+from restorekit.images.failures import reading, unreadable
+from restorekit.images.formats import Format, sniff
 from restorekit.images.metadata import gather
 from restorekit.images.orientation import orient
 from restorekit.images.picture import Header, Metadata, Picture
-from restorekit.images.source import Source, opened
+from restorekit.images.source import Source, check_pixels, opened
 
 MAX_PIXELS = 500_000_000
 MAX_FRAMES = 10_000
@@ -26,8 +28,20 @@ def probe(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Header:
     Raises ImageError as `read` does, except for damage that only the pixels show and for files of
     several frames or pages, which it counts.
     """
-    with opened(Path(path), max_pixels) as source:
+    path = Path(path)
+    if entry := _light(path):
+        header = light_header(path, entry)
+        check_pixels(path, header.width, header.height, max_pixels)
+        return header
+    with opened(path, max_pixels) as source:
         return source.header
+
+
+def _light(path: Path) -> Format | None:
+    """The format of a file of linear light; None for any other, and for what is no file."""
+    with reading(path), path.open("rb") as file:
+        entry = sniff(file.read(32))
+    return entry if entry and entry.light else None
 
 
 def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -37,6 +51,9 @@ def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     cut short, larger than `max_pixels`, of a kind that would come out wrong, or more than one.
     """
     path = Path(path)
+    if entry := _light(path):
+        probe(path, max_pixels=max_pixels)
+        return light_picture(path, entry)
     with opened(path, max_pixels) as source:
         if source.header.frames > 1:
             what = "pages" if source.header.format == "TIFF" else "frames"
@@ -61,6 +78,9 @@ def frames(
     more than `max_frames`.
     """
     path = Path(path)
+    if _light(path):
+        yield read(path, max_pixels=max_pixels)
+        return
     with opened(path, max_pixels) as source:
         count = source.header.frames
         if count > max_frames:

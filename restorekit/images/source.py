@@ -114,7 +114,7 @@ def _examine(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     if entry is None:
         raise unreadable(path, _stranger(head))
     found = _SURVEYS.get(entry.name, _no_survey)(file, length)
-    _check_pixels(path, *found.size, max_pixels)
+    check_pixels(path, *found.size, max_pixels)
     if found.missing:
         raise unreadable(path, early_end(length, max(found.missing, 0)))
     image = _pillow(path, entry, file)
@@ -139,7 +139,7 @@ def _described(source: Source, image: ImageFile, max_pixels: int) -> Source:
     mode, depth = (layout.mode, layout.depth) if layout else (_mode(image), _depth(image))
     if name == "GIF" and len(source.pages) > 1:
         mode = "RGBA"  # whatever a frame is made of, what it shows may have holes
-    _check_pixels(source.path, width, height, max_pixels)
+    check_pixels(source.path, width, height, max_pixels)
     if layout is None:
         _check_kind(source.path, image)
     header = replace(source.header, width=width, height=height, mode=mode, depth=depth)
@@ -157,7 +157,8 @@ def _stranger(head: bytes) -> str:
     return f"its content is not that of {formats.format_names()}; check what it is"
 
 
-def _check_pixels(path: Path, width: int, height: int, max_pixels: int) -> None:
+def check_pixels(path: Path, width: int, height: int, max_pixels: int) -> None:
+    """Raise ImageError for a picture of more pixels than are allowed."""
     if width * height > max_pixels:
         raise unreadable(
             path,

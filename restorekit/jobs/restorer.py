@@ -21,7 +21,7 @@ from restorekit.engine.schedules import uniform_times
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
 from restorekit.images import Picture, premultiply, quantise, unpremultiply
-from restorekit.jobs.samples import to_samples, to_tensor
+from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
 from restorekit.jobs.settings import Settings
 from restorekit.models import store
 from restorekit.models.find import find
@@ -108,11 +108,11 @@ class Restorer:
         bounded by the budget; when it runs out, tiles are halved and the picture is begun again.
         Raises RestoreError.
         """
-        others = self._others(companions or {})
+        others = self._others({**self._passes(picture), **(companions or {})})
         while True:
             try:
                 with devices.as_written(self.device):
-                    if self.task.exact:
+                    if self.task.exact or self.task.linear:
                         return self._restored_exactly(picture, others, tell, planned)
                     return self._restored(picture, others, tell, planned)
             except (RuntimeError, MemoryError) as error:
@@ -128,6 +128,15 @@ class Restorer:
                     ) from error
                 self.budget = max(self.budget // 2, smallest)
 
+    def _passes(self, picture: Picture) -> dict[str, Picture]:
+        """The passes of the picture's own file that the task takes and a person named no file for."""
+        named = {c.name for c in self.task.companions if self.options.get(c.name) is None}
+        return {
+            name: Picture(planes, depth=32)
+            for name, planes in picture.passes.items()
+            if name in named
+        }
+
     def _others(self, companions: Mapping[str, Picture]) -> dict[str, Tensor]:
         """The further images as tensors; UsageError where one is missing or not the task's."""
         known = {companion.name: companion for companion in self.task.companions}
@@ -137,7 +146,15 @@ class Restorer:
             given = name in companions or self.options.get(name) is not None
             if companion.required and not given:
                 raise UsageError(f"{self.task.name} needs --{name}: {companion.help}")
-        return {name: to_tensor(image.color) for name, image in companions.items()}
+        return {name: self._tensor(image.color) for name, image in companions.items()}
+
+    def _tensor(self, planes: np.ndarray) -> Tensor:
+        """Planes as the task's hooks are given them, (1, 3, H, W)."""
+        return to_light(planes) if self.task.linear else to_tensor(planes)
+
+    def _samples(self, values: Tensor, depth: int) -> np.ndarray:
+        """What the task's hooks give back as samples of a depth."""
+        return light_samples(values, depth) if self.task.linear else to_samples(values, depth)
 
     def _restored(
         self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, planned: Planned
@@ -166,11 +183,11 @@ class Restorer:
     def _restored_exactly(
         self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, planned: Planned
     ) -> Picture:
-        """By a task that leaves what it does not change as it is: colours and alpha, bit for bit."""
+        """By a task that leaves alpha alone and, where it is exact, what it does not change."""
         color, alpha = picture.color, picture.alpha
-        inputs = {"image": to_tensor(color), **others}
+        inputs = {"image": self._tensor(color), **others}
         if alpha is not None:
-            inputs["alpha"] = to_tensor(alpha[..., None])
+            inputs["alpha"] = self._tensor(alpha[..., None])
         plan = self._plan(inputs, self.options)
         planned(plan)
         check_room(plan.size, color.shape[2] * picture.depth // 8)
@@ -232,7 +249,7 @@ class Restorer:
             laid(result, source if depth == 32 else quantise(source, depth), plan.place)
 
         def sampled(values: Tensor) -> np.ndarray:
-            return to_samples(values.mean(1, keepdim=True) if grey else values, depth)
+            return self._samples(values.mean(1, keepdim=True) if grey else values, depth)
 
         windows = self._windows(plan)
         whole = Box(0, 0, *plan.size)

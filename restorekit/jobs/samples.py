@@ -1,10 +1,12 @@
-"""Between the samples of a picture and the engine's tensors."""
+"""Between the samples of a picture and the engine's tensors: coded values in [−1, 1], or light."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from restorekit.images.picture import unit
 
 
 def to_tensor(planes: np.ndarray) -> Tensor:
@@ -27,6 +29,19 @@ def to_samples(values: Tensor, depth: int) -> np.ndarray:
         planes = rows.clamp_(0, 2 * half + rounding).to(sample)  # cut off: rounded
         torch.stack(tuple(planes), 2, out=pixels[top : top + step])
     return pixels.numpy().astype(np.uint16) if depth == 16 else pixels.numpy()
+
+
+def to_light(planes: np.ndarray) -> Tensor:
+    """(H, W, 1 or 3) floats of any height as (1, 3, H, W), and integers in [0, 1]; grey is repeated."""
+    light = torch.from_numpy(np.ascontiguousarray(unit(planes))).permute(2, 0, 1)[None]
+    return light.expand(-1, 3, -1, -1).contiguous()
+
+
+def light_samples(light: Tensor, depth: int) -> np.ndarray:
+    """(1, C, H, W) to (H, W, C): float32 as it is for depth 32, else integers of values in [0, 1]."""
+    if depth == 32:
+        return light[0].permute(1, 2, 0).cpu().numpy()
+    return to_samples(light * 2 - 1, depth)
 
 
 SAMPLES = {8: (torch.uint8, 127.5), 16: (torch.int32, 32767.5), 32: (torch.float32, 0.5)}

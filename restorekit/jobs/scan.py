@@ -16,7 +16,7 @@ from restorekit.images.picture import Header
 from restorekit.jobs.manifest import is_manifest
 
 # Pictures that are not read yet count as found, so that a run tells of them instead of losing them.
-_FOREIGN = {".exr", ".hdr", ".jxl", ".psd"}
+_FOREIGN = {".hdr", ".jxl", ".psd"}
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,11 @@ class Stages:
         if source.exists() and not source.is_file():  # a pipe would be waited for
             raise ImageError(f"{source} is no regular file and was not read")
         attempt.header = header = probe(source, max_pixels=self.saving.max_pixels)
+        if format_for(header.format).light and not self.restorer.task.linear:
+            raise ImageError(
+                f"{source} holds linear light, which {self.restorer.task.name} does not take; save it "
+                "as PNG or TIFF first"
+            )
         target = attempt.target = resolve(attempt.target, header, self.restorer.task.exact)
         attempt.files = companions.of(target.source, self.beside)
         if self.restorer.task.exact and target.format != header.format:

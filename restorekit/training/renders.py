@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from restorekit.engine.conditioning import Condition
@@ -24,6 +25,8 @@ from restorekit.errors import UsageError
 PASSES = ("albedo", "normal")
 _FARTHEST = 10.0
 """A target so many deviations away or more pulls no harder: one firefly must not make a step."""
+
+_NEAR = 4  # pixels, of the local mean that weights are taken at
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +127,11 @@ def noise_to_noise_loss(
 ) -> Tensor:
     """The loss (N,) of the path's first call against noisy light, in units of the deviation squared.
 
-    With f = finish(x̂0) and f' its slope, ((f − y)/f')² where f' is a constant: the distance in the
-    network's own space, linear in y, so that its minimum is at the mean of the light y — the square of
-    a distance between transferred values has it at the transfer's mean, which is darker (Lehtinen
-    2018, section 3.3, whose loss this is for a logarithm). finish acts value by value.
+    With f = finish(x̂0), ((f − y)/s)²: s, the slope of finish at x̂0's local mean, is a constant, so that
+    dark and bright parts count as they do in the network's own space, and yet the loss is quadratic in
+    the light, least at the mean of y. The square of a distance between transferred values has its
+    minimum at the transfer's mean, which is darker (Lehtinen 2018, section 3.3). Far away it grows
+    linearly (Huber). finish acts value by value.
     """
     height, width = target.shape[-2:]
     whole = Box(0, 0, height, width)
@@ -135,12 +139,14 @@ def noise_to_noise_loss(
     condition: Condition = hooks.restorekit_condition(plan=plan, box=whole)
     estimate = denoiser(condition.source, torch.ones((), device=target.device), condition)
 
-    with torch.autocast(target.device.type, enabled=False), torch.enable_grad():
-        at = estimate.detach().float().requires_grad_()
-        light = hooks.restorekit_finish(plan=plan, box=whole, x0=at)
-        (slope,) = torch.autograd.grad(light.sum(), at)
-    away = (light.detach() - target) / slope / denoiser.deviation
-    pull = away.clamp(-_FARTHEST, _FARTHEST)
-    # The gradient of away² at `estimate`, with the pull of what is far away held down.
-    moved = (estimate - at.detach()) / denoiser.deviation
-    return ((moved + pull).square()).mean((1, 2, 3))
+    def finish(x0: Tensor) -> Tensor:
+        return hooks.restorekit_finish(plan=plan, box=whole, x0=x0)
+
+    with torch.autocast(target.device.type, enabled=False):
+        with torch.enable_grad():
+            near = F.pad(estimate.detach().float(), (_NEAR,) * 4, mode="replicate")
+            smooth = F.avg_pool2d(near, 2 * _NEAR + 1, 1).requires_grad_()
+            (slope,) = torch.autograd.grad(finish(smooth).sum(), smooth)
+        away = (finish(estimate.float()) - target) / (slope * denoiser.deviation)
+        nothing = torch.zeros_like(away)
+        return 2 * F.huber_loss(away, nothing, reduction="none", delta=_FARTHEST).mean((1, 2, 3))

@@ -29,9 +29,9 @@ def test_a_format_is_found_by_suffix_and_by_name(given: str, name: str) -> None:
     assert format_for(given).name == name
 
 
-@pytest.mark.parametrize("given", [".exr", "", "exe", "."])
+@pytest.mark.parametrize("given", [".hdr", "", "exe", "."])
 def test_an_unknown_format_lists_the_known_ones(given: str) -> None:
-    with pytest.raises(UsageError, match=r"use PNG, JPEG, .* or HEIC"):
+    with pytest.raises(UsageError, match=r"use PNG, JPEG, .* or PFM"):
         format_for(given)
 
 
@@ -112,10 +112,11 @@ def test_the_page_on_formats_says_what_the_table_says() -> None:
         "text": "texts",
         "comment": "comment",
         "colour": "colour chunks",
+        "exr": "layers and attributes",
     }
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
     for f in formats.FORMATS:
-        depths = ["8"] + ["16"] * f.deep + ["32 float"] * f.floating
+        depths = ["8"] * (not f.light) + ["16"] * f.deep + ["32 float"] * f.floating
         held = [w for key, w in words.items() if key in f.holds]
         if "text" in f.holds:
             held.remove("comment")  # one of its texts

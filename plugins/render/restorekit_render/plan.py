@@ -1,0 +1,92 @@
+"""The task's hooks at work: light to the network's numbers, windows of them, and back to light."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import restorekit as rk
+from restorekit_render import guides, transfer
+
+
+def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
+    """Everything that the windows need. inputs: image, albedo and normal, (N, 3, H, W).
+
+    Raises UsageError for passes of another size than the picture's, and for a scale that is none.
+    """
+    image, broken = guides.repaired(inputs["image"])
+    size = (image.shape[-2], image.shape[-1])
+    light = transfer.from_display(image.clamp(0, 1)) if options["ldr"] else image
+    note: dict[str, float | str] = {"repaired": float(broken)} if broken else {}
+    albedo = _guide(inputs, "albedo", options, note)
+    normal = _guide(inputs, "normal", options, note)
+    divisor = torch.ones_like(light) if albedo is None else transfer.divisor(albedo)
+    light = light / divisor
+    scale = _scale(options["input_scale"], light)
+    nothing = torch.zeros_like(light)
+    source = transfer.encode(light * scale)
+    known = (nothing if albedo is None else albedo * 2 - 1, nothing if normal is None else normal)
+    note["exposure"] = round(math.log2(float(scale.flatten()[0])), 3)
+    state = {
+        "source": source,
+        "concat": torch.cat([source, *known], 1),
+        "factor": divisor / scale,
+        "numbers": {"albedo": float(albedo is not None), "normal": float(normal is not None)},
+        "ldr": options["ldr"],
+    }
+    return rk.Plan(size, note, state)
+
+
+def _guide(
+    inputs: Mapping[str, Tensor],
+    name: str,
+    options: Mapping[str, Any],
+    note: dict[str, float | str],
+) -> Tensor | None:
+    """A pass, checked and prefiltered; what was wrong with it is noted."""
+    if name not in inputs:
+        return None
+    given, size = inputs[name], inputs["image"].shape[-2:]
+    if given.shape[-2:] != size:
+        found, wanted = (f"{shape[1]} x {shape[0]}" for shape in (given.shape[-2:], size))
+        raise rk.UsageError(
+            f"the {name} is {found} pixels and the picture {wanted}; render both alike"
+        )
+    check = guides.checked_albedo if name == "albedo" else guides.checked_normal
+    guide, wrong = check(guides.repaired(given)[0])
+    if wrong:
+        note[name] = wrong
+    if options["prefilter"] == "none" or options["clean_aux"]:
+        return guide
+    return guides.prefiltered(guide, guides.PREFILTERS[options["prefilter"]])
+
+
+def _scale(given: str, light: Tensor) -> Tensor:
+    """What light is multiplied by, (N, 1, 1, 1) or (1, 1, 1, 1)."""
+    if given == "auto":
+        return transfer.exposure(light)
+    try:
+        scale = float(given)
+    except ValueError:
+        scale = math.nan
+    if not (math.isfinite(scale) and scale > 0):
+        raise rk.UsageError(f"--input-scale {given!r}: write auto, or a number above 0")
+    return light.new_full((1, 1, 1, 1), scale)
+
+
+def condition(made: rk.Plan, box: rk.Box) -> rk.Condition:
+    """A window of the source and of what is concatenated."""
+    rows, columns = box.slices()
+    source, concat = (made.state[name][..., rows, columns] for name in ("source", "concat"))
+    return rk.Condition(source, concat=concat, numbers=made.state["numbers"])
+
+
+def finish(made: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
+    """The window as light; display-coded where the picture was."""
+    rows, columns = box.slices()
+    light = transfer.decode(x0) * made.state["factor"][..., rows, columns].to(x0.device)
+    return transfer.to_display(light.clamp(0, 1)) if made.state["ldr"] else light

@@ -1,0 +1,113 @@
+"""The layers of an OpenEXR file, and which of them is the beauty, the albedo and the normal.
+
+Names are those that Blender's Cycles, Arnold, Mitsuba and RenderMan give, whatever stands before them
+(a view layer, a part's name), in any case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from restorekit.errors import UsageError
+from restorekit.images.exr import ExrFile
+from restorekit.images.picture import Planes
+
+_TRIPLES = (("R", "G", "B"), ("X", "Y", "Z"), ("red", "green", "blue"), ("x", "y", "z"))
+# By role, the usual name first: a layer of an earlier name is preferred.
+_NAMES = {
+    "image": (
+        "",  # R, G and B alone: most renderers, Mitsuba's and Arnold's beauty
+        "noisy image",  # Cycles, with denoising data
+        "combined",  # Cycles
+        "beauty",  # Arnold, V-Ray
+        "rgba",
+        "rgb",
+        "ci",  # RenderMan
+        "color",
+        "image",
+    ),
+    "albedo": (
+        "denoising albedo",  # Cycles
+        "denoise_albedo_noisy",  # Arnold
+        "albedo",  # Arnold, Mitsuba, RenderMan
+        "diffuse_albedo",
+        "diffcol",  # Cycles: diffuse colour
+        "diffuse_color",
+        "basecolor",
+    ),
+    "normal": (
+        "denoising normal",
+        "denoise_normal_noisy",
+        "normal",  # Cycles, RenderMan
+        "n",  # Arnold
+        "nn",  # RenderMan, Mitsuba
+        "sh_normal",  # Mitsuba
+        "shading_normal",
+        "normals",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Three channels of a part, in order; `name` is what stands before the last dot."""
+
+    part: int
+    name: str
+    channels: tuple[str, str, str]
+
+
+def layers(file: ExrFile) -> list[Layer]:
+    """Every layer of three channels, in the order of the file."""
+    found: list[Layer] = []
+    for number, part in enumerate(file.parts):
+        groups: dict[str, dict[str, str]] = {}
+        for full in part.channels:
+            name, _, last = full.rpartition(".")
+            groups.setdefault(name, {})[last.lower()] = full
+        for name, group in groups.items():
+            for triple in _TRIPLES:
+                ordered = [group[c.lower()] for c in triple if c.lower() in group]
+                if len(ordered) == 3:
+                    whole = name or (part.name if len(file.parts) > 1 else "")
+                    found.append(Layer(number, whole, (ordered[0], ordered[1], ordered[2])))
+                    break
+    return found
+
+
+def find(file: ExrFile, role: str, wanted: str = "") -> Layer | None:
+    """The layer of a role ("image", "albedo", "normal"), or None.
+
+    wanted: its name, whole or its last part, instead of the usual ones; UsageError where it is not
+    there. The only layer of a file is its image.
+    """
+    known = layers(file)
+    if wanted:
+        for layer in known:
+            if wanted in (layer.name, _last(layer.name)):
+                return layer
+        names = ", ".join(layer.name or "RGB" for layer in known) or "none"
+        raise UsageError(f"there is no layer {wanted!r}; the file has {names}")
+    for name in _NAMES[role]:
+        for layer in known:
+            if name in (layer.name.lower(), _last(layer.name).lower()):
+                return layer
+    return known[0] if role == "image" and len(known) == 1 else None
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def planes(file: ExrFile, layer: Layer) -> Planes:
+    """A layer's pixels, (H, W, 3) float32."""
+    channels = file.parts[layer.part].channels
+    return np.stack([channels[name].astype(np.float32) for name in layer.channels], 2)
+
+
+def with_planes(file: ExrFile, layer: Layer, values: Planes) -> ExrFile:
+    """The file with other pixels (H, W, 3) in a layer."""
+    named = {name: values[..., i] for i, name in enumerate(layer.channels)}
+    return file.replaced(layer.part, named)

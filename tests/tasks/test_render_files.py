@@ -1,0 +1,200 @@
+"""`restorekit denoise-render` on files and arrays: layers, light, alpha and the rest come through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from outer_kit import REPOSITORY, Ran, card, one_sentence, save
+from task_kit import awake
+
+import restorekit as rk
+from restorekit import plugins
+from restorekit.engine.unet import UNetConfig
+from restorekit.images import read, write
+from restorekit.models import store
+from restorekit.models.card import Look
+
+OpenEXR = pytest.importorskip("OpenEXR")
+NETWORK = UNetConfig(
+    factor=2, concat=9, widths=(12, 24), blocks=(1, 1), embedding=16, numbers=("albedo", "normal")
+)
+HEIGHT, WIDTH = 44, 70
+
+
+@pytest.fixture(autouse=True)
+def installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_plugins: Callable[[], None]
+) -> None:
+    """The plugin as its distribution would install it."""
+    if "denoise-render" not in plugins.tasks():
+        facts = tmp_path / "path" / "restorekit_render-0.1.0.dist-info"
+        facts.mkdir(parents=True)
+        (facts / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: restorekit-render\nVersion: 0.1.0\n"
+        )
+        (facts / "entry_points.txt").write_text(
+            "[restorekit.tasks]\ndenoise-render = restorekit_render\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path / "path")
+        monkeypatch.syspath_prepend(REPOSITORY / "plugins" / "render")
+        fresh_plugins()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "render.safetensors"
+    network = awake(NETWORK)
+    looks = {"faithful": Look({}, 0.0)}
+    store.save(path, card(network, task="denoise-render", looks=looks), network.state_dict())
+    return path
+
+
+def light(seed: int = 0, top: float = 80.0) -> np.ndarray:
+    return (np.random.default_rng(seed).random((HEIGHT, WIDTH, 3)) ** 5 * top).astype(np.float32)
+
+
+def layered(path: Path, dtype: Any = np.float16) -> Path:
+    """A file as Cycles writes it, in half precision, its data window away from its display window."""
+    rng = np.random.default_rng(1)
+    channels = {}
+    for name, values in (
+        ("Combined", light()),
+        ("Denoising Albedo", rng.random((HEIGHT, WIDTH, 3), np.float32)),
+        ("Denoising Normal", np.tile(np.float32([0, 0, 1]), (HEIGHT, WIDTH, 1))),
+        ("Mist Of A Very Long Name Indeed And Longer", light(3)),
+    ):
+        letters = "XYZ" if "Normal" in name else "RGB"
+        channels |= {
+            f"View.{name}.{c}": values[..., i].astype(dtype) for i, c in enumerate(letters)
+        }
+    channels["View.Combined.A"] = rng.random((HEIGHT, WIDTH), np.float32).astype(dtype)
+    header = {
+        "dataWindow": (np.array([3, 4], np.int32), np.array([WIDTH + 2, HEIGHT + 3], np.int32)),
+        "displayWindow": (np.array([0, 0], np.int32), np.array([99, 79], np.int32)),
+        "Camera": "left",
+    }
+    OpenEXR.File([OpenEXR.Part(header, channels, "")]).write(str(path))
+    return path
+
+
+def channels_of(path: Path) -> dict[str, np.ndarray]:
+    part = OpenEXR.File(str(path), separate_channels=True).parts[0]
+    return {name: channel.pixels for name, channel in part.channels.items()}
+
+
+@pytest.fixture
+def denoise(run: Callable[..., Ran], model: Path) -> Callable[..., Ran]:
+    return lambda *arguments: run("denoise-render", *arguments, "--model", model, "--device", "cpu")
+
+
+@pytest.mark.user("I6", "I7")
+def test_a_layered_file_keeps_everything_but_its_beauty(denoise: Any, tmp_path: Path) -> None:
+    source = layered(tmp_path / "shot.exr")
+    ran = denoise(source, "-o", tmp_path / "out.exr")
+    assert ran.code == 0, ran.err
+    before, after = channels_of(source), channels_of(tmp_path / "out.exr")
+    assert before.keys() == after.keys()
+    for name, had in before.items():
+        assert after[name].dtype == had.dtype
+        beauty = name.startswith("View.Combined.") and not name.endswith("A")
+        assert np.array_equal(after[name], had) != beauty, name
+    headers = [
+        OpenEXR.File(str(p), separate_channels=True).parts[0].header
+        for p in (source, tmp_path / "out.exr")
+    ]
+    for name in ("dataWindow", "displayWindow"):
+        np.testing.assert_array_equal(headers[0][name], headers[1][name])
+    assert headers[1]["Camera"] == "left"
+
+
+def test_passes_in_the_file_are_used_like_files_of_their_own(denoise: Any, tmp_path: Path) -> None:
+    source = layered(tmp_path / "shot.exr", np.float32)
+    assert denoise(source, "-o", tmp_path / "whole.exr").code == 0
+    planes = channels_of(source)
+
+    def alone(name: str, layer: str, letters: str) -> Path:
+        own = np.stack([planes[f"View.{layer}.{c}"] for c in letters], 2)
+        OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": own}).write(str(tmp_path / name))
+        return tmp_path / name
+
+    beauty = alone("b.exr", "Combined", "RGB")
+    beside = ["--albedo", alone("a.exr", "Denoising Albedo", "RGB")]
+    beside += ["--normal", alone("n.exr", "Denoising Normal", "XYZ")]
+    assert denoise(beauty, "-o", tmp_path / "out.exr", *beside).code == 0
+    assert denoise(beauty, "-o", tmp_path / "bare.exr").code == 0
+    whole, apart, bare = (channels_of(tmp_path / f"{n}.exr") for n in ("whole", "out", "bare"))
+    np.testing.assert_array_equal(whole["View.Combined.G"], apart["G"])
+    assert not np.array_equal(apart["G"], bare["G"])
+
+
+def test_light_above_one_and_the_scale_come_through(model: Path) -> None:
+    image, albedo = light(), np.random.default_rng(5).random((HEIGHT, WIDTH, 3), np.float32)
+    once = rk.denoise_render(image, albedo, model=str(model), device="cpu")
+    assert once.dtype == np.float32
+    assert once.max() > 10
+    for factor in (0.01, 100.0):
+        scaled = rk.denoise_render(
+            image * np.float32(factor), albedo, model=str(model), device="cpu"
+        )
+        np.testing.assert_allclose(scaled / factor, once, rtol=0.01, atol=1e-4)
+
+
+def test_tiles_do_not_show(model: Path) -> None:
+    image = np.tile(light(), (5, 5, 1))
+    whole, tiled = (
+        rk.denoise_render(image, model=str(model), device="cpu", tile=tile) for tile in (None, 64)
+    )
+    np.testing.assert_array_equal(whole, tiled)
+
+
+@pytest.mark.user("I3")
+def test_a_broken_pixel_is_mended_and_counted(denoise: Any, tmp_path: Path) -> None:
+    values = light()
+    values[4, 5] = np.inf
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": values}).write(str(tmp_path / "a.exr"))
+    assert denoise(tmp_path / "a.exr", "-o", tmp_path / "out").code == 0
+    assert np.isfinite(read(tmp_path / "out" / "a.exr").color).all()
+    assert '"repaired": 1' in next((tmp_path / "out").glob("*.jsonl")).read_text()
+
+
+def test_pfm_and_png_stay_what_they_are(denoise: Any, tmp_path: Path) -> None:
+    from restorekit.images.pfm import write_pfm
+
+    with (tmp_path / "a.pfm").open("wb") as file:
+        write_pfm(file, light())
+    save(tmp_path / "b.png")
+    assert denoise(tmp_path / "a.pfm", "-o", tmp_path / "out.pfm").code == 0
+    assert denoise(tmp_path / "b.png", "-o", tmp_path / "out.png", "--ldr").code == 0
+    assert read(tmp_path / "out.pfm").color.max() > 1
+    assert read(tmp_path / "out.png").depth == 8
+
+
+def test_light_can_be_saved_for_a_display_and_back(tmp_path: Path) -> None:
+    picture = read(layered(tmp_path / "a.exr"))
+    notes = write(picture, tmp_path / "a.png")
+    assert any("display-coded" in note for note in notes)
+    seen = read(tmp_path / "a.png").color
+    assert seen.max() == 1
+    write(read(tmp_path / "a.png"), tmp_path / "b.exr")
+    inside = np.clip(picture.color, 0, 1)
+    np.testing.assert_allclose(read(tmp_path / "b.exr").color, inside, atol=0.005)
+
+
+def test_other_tasks_refuse_light(run: Any, tmp_path: Path) -> None:
+    ran = run("upscale", layered(tmp_path / "a.exr"), "-o", tmp_path / "out")
+    assert ran.code != 0
+    assert "holds linear light, which upscale does not take" in ran.err
+
+
+def test_a_file_without_a_beauty_is_told(denoise: Any, tmp_path: Path) -> None:
+    channels = {f"{layer}.{c}": light()[..., 0] for layer in ("One", "Two") for c in "RGB"}
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(tmp_path / "a.exr"))
+    ran = denoise(tmp_path / "a.exr", "-o", tmp_path / "out.exr")
+    assert ran.code == 1
+    assert "it has One, Two" in ran.err
+    assert not (tmp_path / "out.exr").exists()
+    one_sentence("\n".join(line for line in ran.err.splitlines() if "One, Two" in line))
