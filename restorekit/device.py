@@ -54,6 +54,14 @@ def count(kind: str) -> int:
     return getattr(torch, kind).device_count()
 
 
+def of_process(number: int) -> str:
+    """Take a process's own card where there are any; torch's word for how the processes then talk."""
+    if not available("cuda"):
+        return "gloo"
+    torch.cuda.set_device(number)
+    return "nccl"
+
+
 def precision(device: torch.device) -> torch.dtype:
     """bfloat16 where the device multiplies it natively, float32 elsewhere."""
     if device.type == "cpu":

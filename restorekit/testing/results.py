@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from restorekit import device as devices
 from restorekit.engine.tiles import Box
 from restorekit.errors import ImageError, RestoreError, UsageError
 from restorekit.evaluation.baselines import resized_by
@@ -176,7 +177,7 @@ def _digest(picture: Picture) -> str:
 
 def works_on_the_gpu(subject: Subject) -> str:
     """A GPU's result is the processor's but for a level."""
-    if not torch.cuda.is_available():
+    if not devices.available("cuda"):
         raise NotTried("no GPU here")
     on_cpu, on_gpu = (
         quantise(restored(subject.restorer(device=device), subject.usual_case).color, 8).astype(int)

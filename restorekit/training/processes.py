@@ -9,15 +9,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from restorekit import device as devices
 from restorekit.errors import UsageError
 
 
 def join() -> None:
     """Take part in torchrun's group where there is one."""
     if dist.is_available() and dist.is_torchelastic_launched() and not dist.is_initialized():
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group(devices.of_process(int(os.environ["LOCAL_RANK"])))
 
 
 def count() -> int:

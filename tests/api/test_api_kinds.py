@@ -166,11 +166,11 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"scale": [2, 3]}, "--scale [2, 3] is not a number"),
     ({"scale": {"x": 2}}, "is not a number"),
     ({"scale": 2 + 1j}, "is not a number"),
-    ({"size": [10, 20, 30]}, "--size"),
-    ({"size": (10.5, 20)}, "--size"),
-    ({"size": (float("inf"), 20)}, "--size"),
-    ({"size": 10}, "--size"),
-    ({"size": (0, 5)}, "at least 1"),
+    ({"scale": None, "size": [10, 20, 30]}, "--size"),
+    ({"scale": None, "size": (10.5, 20)}, "--size"),
+    ({"scale": None, "size": (float("inf"), 20)}, "--size"),
+    ({"scale": None, "size": 10}, "--size"),
+    ({"scale": None, "size": (0, 5)}, "at least 1"),
     ({"steps": 1.5}, "whole number"),
     ({"steps": 10**400}, "whole number"),
     ({"seed": -1}, "at least 0"),
@@ -198,7 +198,7 @@ def test_values_of_many_types_are_taken(enlarge: Any) -> None:
         options = {"scale": scale} if scale is not None else {"scale": None, "size": (48, 32)}
         np.testing.assert_array_equal(enlarge(noise(), **options), result)
     for size in ((48, 32), [48, 32], "48x32", np.array([48, 32]), (np.int64(48), 32.0)):
-        np.testing.assert_array_equal(enlarge(noise(), size=size), result)
+        np.testing.assert_array_equal(enlarge(noise(), scale=None, size=size), result)
     for device in ("cpu", torch.device("cpu")):
         np.testing.assert_array_equal(enlarge(noise(), device=device), result)
 
@@ -216,7 +216,9 @@ def task() -> Any:
 
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "scale": ({"scale": 2}, {"scale": 2.5}),
-    "size": ({}, {"size": (40, 30)}),
+    "size": ({}, {"scale": None, "size": (40, 30)}),
+    "long_edge": ({}, {"scale": None, "long_edge": 40}),
+    "max_size": ({}, {"max_size": "1KP"}),
     "noise": ({"noise": 0.0}, {"noise": 0.1}),
     "look": ({"look": "faithful"}, {"look": "sharp"}),
     "fidelity": ({"fidelity": 0.2}, {"fidelity": 0.8}),

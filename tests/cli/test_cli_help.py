@@ -95,7 +95,7 @@ def test_help_names_every_option_of_a_task(run: Run) -> None:
 
     ran = run("upscale", "--help")
     for option in (*plugins.load("upscale").task.options, *COMMON_OPTIONS):
-        assert f"--{option.name}" in ran.out
+        assert f"--{option.name.replace('_', '-')}" in ran.out
 
 
 def test_version_is_the_package_s(run: Run) -> None:

@@ -13,7 +13,7 @@ import restorekit as rk
 
 FIRST = 35.0  # level of the first stage; the last one's is the picture's own
 QUIETEST = 0.5  # what rounding to 8 bits leaves, and more than which no denoiser sees
-WEIGHT = 0.35  # of the prior: λ of Zhang 2021
+WEIGHT = 0.6  # of the prior: λ of Zhang 2021
 FRESH = 0.7  # how much of a stage's noise is put back, √ζ of Zhu 2023, algorithm 1
 
 
