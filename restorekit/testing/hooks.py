@@ -207,12 +207,18 @@ def _check_images(images: Tensor, place: str) -> None:
 def _own_randomness(place: str) -> Iterator[None]:
     """Refuse what draws from, or seeds, a random generator that others use."""
     with torch.random.fork_rng(devices=[]):
-        before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
+        before = torch.get_rng_state(), _numpy_state(), random.getstate()
         yield
-        after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
+        after = torch.get_rng_state(), _numpy_state(), random.getstate()
     demand(torch.equal(before[0], after[0]), f"{place} uses torch's global random generator")
     demand(before[1] == after[1], f"{place} uses numpy's global random generator")
     demand(before[2] == after[2], f"{place} uses the global generator of module random")
+
+
+def _numpy_state() -> tuple[list[int], int]:
+    """Its numbers, and how many of them are drawn already."""
+    _, numbers, position, *_ = np.random.get_state()
+    return numbers.tolist(), position  # type: ignore[union-attr, return-value]
 
 
 def draws_its_own(subject: Subject) -> str:

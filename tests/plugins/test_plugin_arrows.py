@@ -58,7 +58,10 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"errors", "engine", "images", "jobs", "metrics"},
     "report": {"errors"},
     "scaffold": {"errors"},
-    "testing": {"errors", "task", "plugins", "engine", "images", "jobs", "metrics", "evaluation"},
+    "testing": {
+        *("errors", "task", "device", "plugins", "engine", "images", "jobs", "metrics"),
+        "evaluation",
+    },
     "training": {"errors", "task", "device", "engine", "images", "metrics", "models"},
 }
 FOREIGN = {"images": {"torch", "cv2"}, "engine": {"numpy", "PIL", "cv2"}, "metrics": {"cv2"}}

@@ -91,7 +91,8 @@ def denoise(run: Callable[..., Ran], model: Path) -> Callable[..., Ran]:
     return lambda *arguments: run("denoise-render", *arguments, "--model", model, "--device", "cpu")
 
 
-@pytest.mark.user("I6", "I7")
+@pytest.mark.user("I6")
+@pytest.mark.user("I7")
 def test_a_layered_file_keeps_everything_but_its_beauty(denoise: Any, tmp_path: Path) -> None:
     source = layered(tmp_path / "shot.exr")
     ran = denoise(source, "-o", tmp_path / "out.exr")
