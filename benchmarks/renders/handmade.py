@@ -4,6 +4,9 @@ Each has one view. They show what generated scenes have little of: a caustic, a 
 picture gallery, blinds, a still life out of focus, columns in the sun.
 """
 
+# pyright: reportMissingImports=false
+# Mitsuba and Open Image Denoise are not among the project's dependencies.
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -8,6 +8,9 @@ One .npz a view of a scene; scenes whose files exist are skipped. A training fil
 samples, is a noisy input whose noise is independent of the mean of the others.
 """
 
+# pyright: reportMissingImports=false
+# Mitsuba and Open Image Denoise are not among the project's dependencies.
+
 from __future__ import annotations
 
 import argparse

@@ -7,6 +7,9 @@ reference are exposed alike, so that the reference's geometric mean luminance is
 L/(1 + L), then sRGB. PSNR, SSIM and LPIPS are of these pictures, SMAPE of the exposed light.
 """
 
+# pyright: reportMissingImports=false
+# Mitsuba and Open Image Denoise are not among the project's dependencies.
+
 from __future__ import annotations
 
 import argparse

@@ -5,6 +5,9 @@ are made of the same kinds of parts — meshes, four materials with textures, la
 so that they compile to one program, which is kept from scene to scene.
 """
 
+# pyright: reportMissingImports=false
+# Mitsuba and Open Image Denoise are not among the project's dependencies.
+
 from __future__ import annotations
 
 import math
