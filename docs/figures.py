@@ -71,12 +71,12 @@ def tiles() -> None:
     exact = upscaled(small, tile=tile)
     canvas = Box(0, 0, *whole.shape[:2])
     naive = np.empty_like(whole)
-    for box in cut(canvas, tile, tile):
+    for box in cut(canvas, tile, tile, tile):
         rows, columns = (slice(s.start // SCALE, s.stop // SCALE) for s in box.slices())
         naive[box.slices()] = upscaled(np.ascontiguousarray(small[rows, columns]))
     figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
     axes[0].imshow(whole)
-    for box in cut(canvas, tile, tile):
+    for box in cut(canvas, tile, tile, tile):
         axes[0].add_patch(outline(box, color="white", linewidth=0.8))
     chosen = Box(tile, 2 * tile, tile, tile)
     axes[0].add_patch(outline(chosen, color="tab:orange", linewidth=2))
