@@ -30,7 +30,7 @@ def rank() -> int:
 
 
 def share(parts: int) -> range:
-    """This process's of the batches 0 … parts − 1; UsageError where the processes are more."""
+    """This process's of the batches 0 … parts − 1; UsageError where they cannot be shared evenly."""
     if parts % count():
         raise UsageError(
             f"recipe: accumulate is {parts}, which {count()} processes cannot share evenly"
