@@ -12,9 +12,17 @@ from restorekit.engine.denoiser import Preconditioned
 
 
 def estimate_loss(
-    denoiser: Preconditioned, x0: Tensor, condition: Condition, t: Tensor, noise: Tensor
+    denoiser: Preconditioned,
+    x0: Tensor,
+    condition: Condition,
+    t: Tensor,
+    noise: Tensor,
+    power: int = 2,
 ) -> Tensor:
     """Mean squared error of x̂0 in units of the denoiser's deviation, (N,).
+
+    With power 1 the mean absolute error, whose minimum is the posterior's median: for tasks where a
+    few items that cannot be known would outweigh all others.
 
     x0, noise: (N, C, H, W); t: (N,). Zero noise at some item trains the noise-free start there. Where
     α = 0 this is the loss of F's unit-variance target (Karras 2022, eq. 8); at later times that one,
@@ -24,7 +32,7 @@ def estimate_loss(
     x_t = denoiser.path.marginal(x0, condition.source, t, noise)
     skip, out, scaled = denoiser.scalings(x_t, t, condition)
     prediction = denoiser.predict(scaled, t, condition).float()
-    error = ((out * prediction - (x0 - skip)) / denoiser.deviation).square()
+    error = ((out * prediction - (x0 - skip)) / denoiser.deviation).abs().pow(power)
     if condition.known is None:
         return error.mean((1, 2, 3))
     unknown = (condition.known[1] <= 0.5).expand_as(error)

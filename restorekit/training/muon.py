@@ -19,12 +19,20 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps along Nesterov's momentum made orthogonal, of length lr · √max(1, out/in)."""
+    """Steps along Nesterov's momentum made orthogonal, of length lr · √max(1, out/in).
+
+    decay: of the weights, by lr · decay a step, decoupled as AdamW's (Loshchilov 2019). Every step is
+    of full length in directions of noise too, which without it add up until blocks explode.
+    """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ARG002
@@ -40,6 +48,7 @@ class Muon(torch.optim.Optimizer):
                 )
                 rate = group["lr"] * math.sqrt(max(1.0, rows / columns))
                 for parameter, step in zip(parameters, orthogonal(directions), strict=True):
+                    parameter.mul_(1 - group["lr"] * group["decay"])
                     parameter.sub_(step.view(parameter.shape), alpha=rate)
 
     def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:

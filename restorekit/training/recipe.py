@@ -57,6 +57,8 @@ class Recipe:
     accumulate: int = 1  # batches to one step of the optimisers, shared out among processes
     learning_rate: float = 1e-3  # AdamW's
     matrix_learning_rate: float = 0.02  # Muon's, of the inner convolutions
+    power: int = 2  # of the error in the faithful look's loss; 1: absolute errors
+    matrix_decay: float = 0.0  # Muon's decay of weights, by the learning rate times this a step
     warmup: int = 200
     average: float = 0.999
     clip: float = 1.0

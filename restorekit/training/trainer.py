@@ -60,7 +60,7 @@ class Trainer:
         self.denoiser = self._denoiser(fused)
         matrices, others = _by_optimiser(self.network)
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "muon": Muon(matrices, recipe.matrix_learning_rate),
+            "muon": Muon(matrices, recipe.matrix_learning_rate, decay=recipe.matrix_decay),
             "adam": torch.optim.AdamW(others, recipe.learning_rate, weight_decay=0.0, fused=True),
         }
         self.perceptual = PerceptualPhase(recipe, device) if recipe.perceptual else None
@@ -121,7 +121,9 @@ class Trainer:
         )
         noise = noise * (~quiet)[:, None, None, None]
         faithful = condition.with_numbers(look=0.0)
-        return estimate_loss(self.denoiser, x0, faithful, times, noise).mean()
+        return estimate_loss(
+            self.denoiser, x0, faithful, times, noise, recipe.power
+        ).mean()
 
     def _noise(self, like: Tensor, draw: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (1,), generator=draw))

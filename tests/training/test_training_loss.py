@@ -66,6 +66,8 @@ def test_the_loss_counts_unknown_pixels_alone() -> None:
     denoiser = Preconditioned(mute, PATHS["flow_from_source"](), 0.5)
     losses = estimate_loss(denoiser, x0, condition, torch.ones(3), torch.zeros_like(x0))
     assert losses.tolist() == pytest.approx([1.0, 0.25, 0.0])
+    losses = estimate_loss(denoiser, x0, condition, torch.ones(3), torch.zeros_like(x0), power=1)
+    assert losses.tolist() == pytest.approx([1.0, 0.5, 0.0])
 
 
 def test_times_are_uniform_but_for_the_share_that_starts() -> None:

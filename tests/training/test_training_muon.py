@@ -72,6 +72,18 @@ def test_matrices_of_one_shape_do_not_mix_and_tall_ones_step_further() -> None:
         assert size == pytest.approx(0.1 * 4 * math.sqrt(2), rel=0.3)  # √(32/2) = 4, two directions
 
 
+def test_decay_shrinks_a_weight_by_the_rate_times_it_before_the_step() -> None:
+    generator = torch.Generator().manual_seed(4)
+    start, gradient = (torch.randn(6, 10, generator=generator) for _ in range(2))
+    moved = {}
+    for decay in (0.0, 0.5):
+        weight = nn.Parameter(start.clone())
+        weight.grad = gradient.clone()
+        Muon([weight], lr=0.1, decay=decay).step()
+        moved[decay] = weight.detach() - start
+    torch.testing.assert_close(moved[0.5] - moved[0.0], -0.1 * 0.5 * start)
+
+
 def test_what_has_no_gradient_stays() -> None:
     weight = nn.Parameter(torch.ones(2, 2, 1, 1))
     Muon([weight], lr=1.0).step()
