@@ -3,6 +3,8 @@
 noising.png: a photograph on the linear and the cosine path. schedules.svg: nine paths side by side.
 orders.svg: errors of solvers on an exact denoiser. spiral.png: a trained model's two chains.
 guidance.png: digits over the scale of guidance. tradeoff.svg: distortion and perception over steps.
+chains.png: the flow and the reverse SDE on a mixture. weights.svg: the losses' λ over SNR.
+editing.png: SDEdit, interpolation and RePaint with the exact denoiser of digits.
 """
 
 from __future__ import annotations
@@ -21,20 +23,17 @@ from torch import Tensor, nn
 from restorekit.cli.demo import photographs
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Predicting
-from restorekit.engine.guidance import (
-    NO_CLASS,
-    class_names,
-    class_numbers,
-    classifier_free,
-    drop_labels,
-)
+from restorekit.engine.editing import invert, repaint, sdedit, slerp
+from restorekit.engine.guidance import NO_CLASS, class_names, class_numbers, drop_labels
+from restorekit.engine.guidance import classifier_free as guided_by
 from restorekit.engine.loop import sample
+from restorekit.engine.losses import WEIGHTS as LOSS_WEIGHTS
 from restorekit.engine.losses import prediction_loss
 from restorekit.engine.noise import noise_at
 from restorekit.engine.path import PATHS
 from restorekit.engine.resample import resample
 from restorekit.engine.samplers import SAMPLERS
-from restorekit.engine.schedules import log_snr_times, uniform_times
+from restorekit.engine.schedules import log_snr_times, repaint_times, uniform_times
 from restorekit.engine.tiles import Box
 from restorekit.engine.training import Average
 from restorekit.engine.unet import UNet, UNetConfig
@@ -50,15 +49,8 @@ MEANS = torch.tensor([-1.0, 0.2, 1.1], dtype=torch.float64)
 DEVIATIONS = torch.tensor([0.15, 0.3, 0.1], dtype=torch.float64)
 WEIGHTS = torch.tensor([0.3, 0.5, 0.2], dtype=torch.float64)
 
-mpl.rcParams.update(
-    {
-        "svg.hashsalt": "restorekit",
-        "svg.fonttype": "path",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-)
+mpl.rcParams.update({"svg.hashsalt": "restorekit", "svg.fonttype": "path", "font.size": 9})
+mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
 
 
 def noising() -> None:
@@ -91,9 +83,10 @@ def schedules() -> None:
     save(figure, "schedules.svg")
 
 
-def mixture_mean(u: Tensor, alpha: float, sigma: float, weights: Tensor = WEIGHTS) -> Tensor:
-    """E[x0 | α x0 + σ ε = u] on the mixture; weights may vary by item."""
-    return posterior_mean(u, alpha, sigma, MEANS, DEVIATIONS**2, weights)
+def of_mixture(x: Tensor, t: float) -> Tensor:
+    """The exact denoiser of the mixture on VP."""
+    alpha, _, sigma = (float(c) for c in PATHS["vp"]().at(t))
+    return posterior_mean(x, alpha, sigma, MEANS, DEVIATIONS**2, WEIGHTS)
 
 
 def posterior_mean(
@@ -112,20 +105,15 @@ def orders() -> None:
     y, counts = torch.zeros_like(x), (10, 20, 40, 80, 160, 320)
 
     def solve(name: str, steps: int) -> Tensor:
-        def estimate(x: Tensor, t: float) -> Tensor:
-            alpha, _, sigma = (float(c) for c in path.at(t))
-            return mixture_mean(x, alpha, sigma)
-
         times = log_snr_times(path, steps + 1, -4.0, 3.0)[:-1]
-        return sample(SAMPLERS[name], estimate, path, y, x, times, lambda _: y)
+        return sample(SAMPLERS[name], of_mixture, path, y, x, times, lambda _: y)
 
     exact = solve("unipc", 4000)
     figure, axis = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
     for name in SOLVERS:
         errors = [float((solve(name, n) - exact).square().mean().sqrt()) for n in counts]
         axis.loglog(counts, errors, "o-", markersize=3, label=name)
-    axis.set_xlabel("steps")
-    axis.set_ylabel("RMS error")
+    axis.set(xlabel="steps", ylabel="RMS error")
     axis.legend(frameon=False)
     save(figure, "orders.svg")
 
@@ -244,15 +232,118 @@ def guidance() -> None:
         known = Condition(blank, None, class_numbers(labels, 10))
         return lambda x, t: denoiser(x, torch.tensor([t], dtype=torch.float64), known)
 
-    figure, axes = plt.subplots(4, 1, figsize=(8, 2.6), layout="constrained")
-    for axis, scale in zip(axes, (0.0, 1.0, 2.0, 4.0), strict=True):
-        guided = classifier_free(says(wanted), says(torch.full_like(wanted, NO_CLASS)), scale)
-        times = uniform_times(25)
-        made = sample(SAMPLERS["dpm++2m"], guided, path, blank, start, times, lambda _: start)
-        axis.imshow(torch.cat(list(made[:, 0]), 1).clamp(-1, 1).numpy(), cmap="gray")
+    rows, solver, times = {}, SAMPLERS["dpm++2m"], uniform_times(25)
+    for scale in (0.0, 1.0, 2.0, 4.0):
+        guided = guided_by(says(wanted), says(torch.full_like(wanted, NO_CLASS)), scale)
+        rows[f"scale {scale:g}"] = sample(
+            solver, guided, path, blank, start, times, lambda _: start
+        )
+    strips(rows, "guidance.png")
+
+
+def strips(rows: dict[str, Tensor], name: str) -> None:
+    """Rows of small grey pictures (N, 1, H, W), each picture in a frame of its own."""
+    height = len(rows) * (0.3 + 8 / max(map(len, rows.values())))
+    figure, axes = plt.subplots(len(rows), 1, figsize=(8, height), layout="constrained")
+    for axis, (title, pictures) in zip(axes, rows.items(), strict=True):
+        framed = torch.nn.functional.pad(pictures.clamp(-1, 1), [1, 1, 1, 1], value=1.0)
+        axis.imshow(torch.cat(list(framed[:, 0]), 1).numpy(), cmap="gray", vmin=-1, vmax=1)
         axis.set_axis_off()
-        axis.set_title(f"scale {scale:g}: asked for 2, 3, 5, 8, four times each", fontsize=7)
-    save(figure, "guidance.png")
+        axis.set_title(title, fontsize=7)
+    save(figure, name)
+
+
+def digits() -> tuple[Tensor, Callable[[Tensor, float], Tensor]]:
+    """The digits (1797, 1, 8, 8), and the exact denoiser of them seen through noise of .15, on VP."""
+    from sklearn.datasets import load_digits
+
+    path, spread = PATHS["vp"](), 0.15**2
+    flat = torch.tensor(load_digits(return_X_y=True)[0]) / 8 - 1
+
+    def estimate(x: Tensor, t: float) -> Tensor:
+        alpha, _, sigma = (float(c) for c in path.at(t))
+        total, u = alpha**2 * spread + sigma**2, x.flatten(1)
+        share = torch.softmax(-0.5 * torch.cdist(u, alpha * flat) ** 2 / total, 1)
+        mean = share @ flat
+        return (mean + alpha * spread / total * (u - alpha * mean)).reshape(x.shape)
+
+    return flat.reshape(-1, 1, 8, 8), estimate
+
+
+def editing() -> None:
+    """A guide brought back from ever later starts; the way between two digits; the other halves."""
+    path, (images, estimate) = PATHS["vp"](), digits()
+    generator = torch.Generator().manual_seed(3)
+    y, rows = torch.zeros(10, 1, 8, 8, dtype=torch.float64), {}
+
+    def noise(_: int) -> Tensor:
+        return torch.randn(y.shape, generator=generator, dtype=torch.float64)
+
+    guide = torch.full((1, 1, 8, 8), -1.0, dtype=torch.float64)
+    guide[..., [0, 3, 7], 2:6] = guide[..., :4, 2:3] = guide[..., 3:, 5:6] = 1
+
+    def back(t: float) -> Tensor:
+        times = [t * u for u in uniform_times(50)]
+        chain = SAMPLERS["ancestral"]
+        return sdedit(chain, estimate, path, y[:1], guide, times, lambda i: noise(i)[:1])
+
+    begins = torch.linspace(0.05, 0.5, 9).tolist()
+    title = "SDEdit: a guide, and what is made of it from t = 0.05 … 0.5"
+    rows[title] = torch.cat([guide, *map(back, begins)])
+    times = log_snr_times(path, 60, -4.5, 3.5)
+    first, last = (invert(estimate, path, y[:1], images[i : i + 1], times) for i in (13, 8))
+    x = torch.cat([slerp(first, last, share) for share in torch.linspace(0, 1, 10).tolist()])
+    title = "inversion: a 3 and an 8, and what lies between their noises"
+    rows[title] = sample(SAMPLERS["heun"], estimate, path, y, x, times, noise)
+    mask, whole = torch.zeros_like(y), images[9:10].expand_as(y)
+    mask[..., :4] = 1
+    walk = repaint_times(uniform_times(60), jump=2, resamples=5)
+    made = sample(repaint(whole, mask), estimate, path, y, noise(0), walk, noise)
+    made[0] = mask[0] * whole[0]
+    rows["RePaint: the left half of a 9, and nine pictures that it may be of"] = made
+    strips(rows, "editing.png")
+
+
+def chains() -> None:
+    """Ways from noise to a mixture of three Gaussians, over its density at every time."""
+    path, y = PATHS["vp"](), torch.zeros(14, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(5)
+    at, values = torch.linspace(0, 1, 301, dtype=torch.float64), torch.linspace(-2.6, 2.6, 300)
+    alpha, _, sigma = (c[None, :, None] for c in path.at(at))
+    total = (alpha * DEVIATIONS) ** 2 + sigma**2
+    away = values[:, None, None].double() - alpha * MEANS
+    density = (WEIGHTS * (-0.5 * away**2 / total).exp() / total.sqrt()).sum(-1).sqrt()
+
+    def noise(_: int) -> Tensor:
+        return torch.randn(14, generator=generator, dtype=torch.float64)
+
+    start, times = noise(0), [*torch.linspace(1, 0.002, 400).tolist(), 0.0]
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
+    for axis, name in zip(axes, ("ddim", "euler_maruyama"), strict=True):
+        seen: list[Tensor] = []
+
+        def estimate(x: Tensor, t: float, seen: list[Tensor] = seen) -> Tensor:
+            seen.append(x)
+            return of_mixture(x, t)
+
+        end = sample(SAMPLERS[name], estimate, path, y, start, times, noise)
+        axis.imshow(density, extent=(0, 1, -2.6, 2.6), origin="lower", aspect="auto", cmap="Blues")
+        axis.plot(times, torch.stack([*seen, end]), color="#c40", linewidth=0.7)
+        axis.set(xlim=(1, 0), ylim=(-2.6, 2.6), xlabel="t", title=name)
+    save(figure, "chains.png")
+
+
+def weights() -> None:
+    """λ of ε's squared error over log SNR."""
+    snr = torch.logspace(-4, 4, 200, dtype=torch.float64)
+    figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
+    for name, weight in LOSS_WEIGHTS.items():
+        axis.loglog(snr, weight(snr), label=name)
+    axis.set(
+        xlabel="SNR = α²/σ²; clean images to the right", ylabel="λ of ε's error", ylim=(1e-4, 1e4)
+    )
+    axis.legend(frameon=False)
+    save(figure, "weights.svg")
 
 
 def tradeoff() -> None:
@@ -299,7 +390,10 @@ def save(figure: Figure, name: str) -> None:
     print(f"written: docs/engine/images/{name}")
 
 
-FIGURES = {f.__name__: f for f in (noising, schedules, orders, spiral, guidance, tradeoff)}
+FIGURES = {
+    f.__name__: f
+    for f in (noising, schedules, orders, spiral, guidance, tradeoff, editing, chains, weights)
+}
 
 if __name__ == "__main__":
     for wanted in sys.argv[1:] or FIGURES:

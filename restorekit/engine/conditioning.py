@@ -57,7 +57,8 @@ class Condition:
         """The condition grown at the bottom and right by repeating its edge."""
         if bottom == right == 0:
             return self
-        return self.map(lambda image: F.pad(image, (0, right, 0, bottom), mode="replicate"))
+        like, edges = self.source, (0, right, 0, bottom)  # torch does not pad a mask of bool
+        return self.map(lambda image: F.pad(image.to(like.dtype), edges, mode="replicate"))
 
     def to(self, device: torch.device) -> Condition:
         """The condition with its images on a device."""

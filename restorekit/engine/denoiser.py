@@ -39,7 +39,8 @@ class Preconditioned:
     and s the deviation of x0 − m:
     x̂0 = m + c_skip r + c_out F(c_in r), c_skip = α s²/(α² s² + σ²), c_out = s σ/√(α² s² + σ²),
     c_in = 1/√(α² s² + σ²). F has unit variance at every time. Where α and σ are both 0 (a bridge
-    starts at y itself), r is 0 and c_out is s.
+    starts at y itself), r is 0 and c_out is s. UsageError for a path without noise, on which c_out is
+    0 at every other time: x_t and y give x0 away, and F would learn nothing.
     """
 
     network: Network
@@ -48,6 +49,10 @@ class Preconditioned:
     numbers: Sequence[str] = ()
     around_source: bool = True
     dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        if self.path.at(0.5).sigma == 0:
+            raise UsageError(f"path {self.path.name} is without noise: give it some to learn from")
 
     def __call__(self, x_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """x̂0, (N, C, H, W) float32. t: () for the whole batch, or (N,)."""

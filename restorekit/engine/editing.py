@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from restorekit.engine.loop import sample
-from restorekit.engine.markov import transition
 from restorekit.engine.path import Path
-from restorekit.engine.samplers import SAMPLERS, Estimate, Noise, Sampler, State, ddim_step
+from restorekit.engine.samplers import SAMPLERS, Estimate, Noise, Sampler, State, ddim_step, frame
+from restorekit.engine.samplers.frame import moved
 
 
 def sdedit(
@@ -78,9 +78,9 @@ def repaint(values: Tensor, mask: Tensor) -> Sampler:
         estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, noise: Noise
     ) -> State:
         if s > t:
-            kept, added = transition(path, t, s)
-            gamma_t, gamma_s = float(path.at(t).gamma), float(path.at(s).gamma)
-            return State(kept * (state.x - gamma_t * y) + gamma_s * y + added * noise())
+            f = frame(path, t, s)
+            kept, added = f.forward()
+            return State(moved(f, state.x, y, kept, (), added, noise))
         # Known and unknown pixels are apart, so one draw serves both.
         draw = noise() if s > 0 else torch.zeros_like(values)
         made = ddim_step(estimate, path, y, state, t, s, lambda: draw, eta=1.0).x

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 from torch import Tensor
@@ -19,14 +19,14 @@ from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Denoise
 from restorekit.engine.noise import noise_at
 from restorekit.engine.path import Path
-from restorekit.engine.samplers import Estimate, Noise, Sampler
+from restorekit.engine.samplers import Estimate, Sampler, count_evaluations
 from restorekit.engine.tiles import Box, best_tile, cut, round_up, separate
 from restorekit.errors import DeviceError
 
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A step just made: its number, of how many, its time, where, and the estimate x̂0 there."""
+    """A call just made: its number, of how many, its time, where, and the estimate x̂0 there."""
 
     step: int
     steps: int
@@ -47,12 +47,8 @@ def sample(
     """x at the last of `times`, from x at the first. noise(i): fresh noise of step i, of x's shape."""
     state = sampler.init(x)
     for i, (t, s) in enumerate(itertools.pairwise(times)):
-        state = sampler.step(estimate, path, y, state, t, s, _noise_of(noise, i))
+        state = sampler.step(estimate, path, y, state, t, s, partial(noise, i))
     return state.x
-
-
-def _noise_of(noise: Callable[[int], Tensor], step: int) -> Noise:
-    return lambda: noise(step)
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ class Run:
 
     @property
     def evaluations(self) -> int:
-        """Calls of the denoiser; one less where the last step of a method needs only one."""
+        """Calls of the denoiser at most; `count_evaluations` knows how many on a path."""
         return self.sampler.evaluations * (len(self.times) - 2) + 1
 
 
@@ -183,7 +179,9 @@ class _Window:
         """x0 of the grown window by one run; right in the region, and nothing in particular around."""
         engine, y = self.engine, known.source
         known = known.with_numbers(**run.numbers)
-        channels, remaining = y.shape[1], [run.evaluations]
+        x, times = y, [known.t_start * t for t in run.times]
+        calls = count_evaluations(run.sampler, engine.path, times)
+        channels, remaining = y.shape[1], [calls]
 
         def noise(step: int) -> Tensor:
             return noise_at(self.grown, channels, seed=seed, step=step, device=engine.device)
@@ -193,11 +191,10 @@ class _Window:
             area = self.region.grow(max(remaining[0], 0) * engine.margin, self.canvas)
             x0_hat = self.call(x, t, known, area)
             if self.watch:
-                done = run.evaluations - remaining[0]
-                self.watch(StepEvent(done, run.evaluations, t, area, self.part(x0_hat, area)))
+                part = self.part(x0_hat, area)
+                self.watch(StepEvent(calls - remaining[0], calls, t, area, part))
             return x0_hat
 
-        x, times = y, [known.t_start * t for t in run.times]
         if run.start_noise:
             alpha, gamma, sigma = (float(c) for c in engine.path.at(times[0]))
             x = (alpha + gamma) * y + (run.start_noise * sigma) * noise(0)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from restorekit.engine.path import Path
 from restorekit.engine.samplers import Estimate, Noise, State, Step, frame, transfer
+from restorekit.engine.samplers.frame import moved
 
 
 def betas_of(path: Path, steps: int) -> Tensor:
@@ -24,9 +25,7 @@ def betas_of(path: Path, steps: int) -> Tensor:
 
 def transition(path: Path, s: float, t: float) -> tuple[float, float]:
     """(a, d) with u_t = a u_s + d z for s ≤ t: a = α_t/α_s, d² = σ_t² − a² σ_s²."""
-    f = frame(path, t, s)
-    a = f.alpha_t / f.alpha_s
-    return a, math.sqrt(max(f.level_t**2 - (a * f.level_s) ** 2, 0.0)) if f.noisy else 0.0
+    return frame(path, s, t).forward()
 
 
 def forward_step(
@@ -37,11 +36,12 @@ def forward_step(
     "markov": u_t = a u_s + d z, which needs no x0 (Ho 2020, eq. 2). "shift": x_t is x_s, moved from x0
     to y as the path moves, with independent noise (Yue 2023, eq. 1).
     """
+    if path.posterior == "markov":
+        f = frame(path, s, t)
+        a, d = f.forward()
+        return moved(f, x_s, y, a, (), d, lambda: noise)
     alpha_t, gamma_t, sigma_t = (float(c) for c in path.at(t))
     alpha_s, gamma_s, sigma_s = (float(c) for c in path.at(s))
-    if path.posterior == "markov":
-        a, d = transition(path, s, t)
-        return a * (x_s - gamma_s * y) + gamma_t * y + d * noise
     added = math.sqrt(max(sigma_t**2 - sigma_s**2, 0.0))
     return x_s + (alpha_t - alpha_s) * x0 + (gamma_t - gamma_s) * y + added * noise
 

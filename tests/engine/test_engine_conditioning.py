@@ -45,6 +45,17 @@ def test_padding_repeats_the_edge_of_every_image(condition: Condition) -> None:
     assert torch.equal(one.source, condition.source[..., :1, :1].expand(1, 3, 64, 64))
 
 
+def test_a_mask_may_be_of_any_type(condition: Condition) -> None:
+    """Padded, cut and laid over an estimate as the float mask is."""
+    assert condition.known is not None
+    values, mask = condition.known
+    for kind in (torch.bool, torch.uint8, torch.float64):
+        other = replace(condition, values, mask.to(kind)).pad(3, 5).crop(1, 2, 11, 12)
+        expected = condition.pad(3, 5).crop(1, 2, 11, 12)
+        estimate = torch.zeros_like(expected.source)
+        assert torch.equal(overwrite_known(estimate, other), overwrite_known(estimate, expected))
+
+
 def test_images_move_to_a_device(condition: Condition) -> None:
     moved = condition.to(torch.device("meta"))
     assert [part.device.type for part in parts(moved)] == ["meta"] * 4

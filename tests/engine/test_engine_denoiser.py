@@ -135,6 +135,14 @@ def test_a_bridge_starts_with_the_whole_residual() -> None:
         torch.testing.assert_close(denoiser(x_t, time(1.0), Condition(y)), expected)
 
 
+def test_a_path_without_noise_is_refused() -> None:
+    """Its c_out would be 0 at every t in (0, 1): the loss is 0 whatever the network says."""
+    with pytest.raises(UsageError, match="indi is without noise"):
+        Preconditioned(Recorder(), PATHS["indi"](), SPREAD)
+    for path in noisy_paths().values():
+        Preconditioned(Recorder(), path, SPREAD)
+
+
 def test_times_of_a_batch_are_each_item_s_own() -> None:
     x_t, y, answer = images(3, 3, 2, 4, 4)
     times = torch.tensor([0.2, 0.6, 1.0], dtype=torch.float64)

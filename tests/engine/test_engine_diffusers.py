@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 from engine_oracles import images
 from torch import Tensor
 
+from restorekit.engine.editing import invert
 from restorekit.engine.markov import betas_of
 from restorekit.engine.path import PATHS, Path, from_betas, zero_terminal_snr
-from restorekit.engine.samplers import SAMPLERS
+from restorekit.engine.samplers import SAMPLERS, Sampler, State, ddim_step
 from restorekit.engine.schedules import karras_times
 
 schedulers = pytest.importorskip("diffusers.schedulers")
@@ -70,17 +72,18 @@ def assert_same(
     scheduler: Any,
     path: Path,
     times: list[float],
-    sampler: str,
+    sampler: str | Sampler,
     *,
     steps: int = STEPS,
     options: Callable[[int], dict[str, Any]] = none,
 ) -> None:
     """Both chains from the same x_1, compared after each of so many steps."""
-    theirs, state = X, SAMPLERS[sampler].init(X)
+    method = SAMPLERS[sampler] if isinstance(sampler, str) else sampler
+    theirs, state = X, method.init(X)
     for i, (t, s) in enumerate(itertools.pairwise(times[: steps + 1])):
         step = scheduler.step(network(theirs), scheduler.timesteps[i], theirs, **options(i))
         theirs = step.prev_sample
-        state = SAMPLERS[sampler].step(
+        state = method.step(
             lambda x, _: network(x), path, torch.zeros_like(X), state, t, s, lambda i=i: DRAWS[i]
         )
         torch.testing.assert_close(state.x, theirs, **EXACT, msg=lambda m, i=i: f"step {i}: {m}")
@@ -116,9 +119,49 @@ def test_ddim(betas: str) -> None:
     assert_same(*made, "ddim")
 
 
-def test_ddim_with_all_of_the_noise() -> None:
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_ddim_with_noise(eta: float) -> None:
+    """η = 1 is the ancestral sampler."""
     made = make("DDIMScheduler", clip_sample=False)
-    assert_same(*made, "ancestral", options=lambda i: {"eta": 1.0, "variance_noise": DRAWS[i]})
+    some = Sampler(State, partial(ddim_step, eta=eta))
+    sampler = "ancestral" if eta == 1 else some
+    assert_same(*made, sampler, options=lambda i: {"eta": eta, "variance_noise": DRAWS[i]})
+
+
+def test_inversion_by_ddim() -> None:
+    """From the second of their steps on: the first begins at t = 0, where there is no noise."""
+    scheduler, path = precise("DDIMInverseScheduler", prediction_type="sample", clip_sample=False)
+    scheduler.set_timesteps(STEPS)
+    times = [(int(i) + 1) / 1000 for i in scheduler.timesteps]
+    assert times[0] < times[-1]
+    theirs = ours = X.double()
+    for place, (t, s) in zip(scheduler.timesteps[1:], itertools.pairwise(times), strict=True):
+        theirs = scheduler.step(network(theirs), place, theirs).prev_sample
+        ours = invert(lambda x, _: network(x), path, 0 * X, ours / path.at(t).alpha, [s, t, 0.0])
+        torch.testing.assert_close(ours, theirs.to(ours), **EXACT)
+
+
+def test_dpm_solver_pp_2s() -> None:
+    """Theirs takes the middle of a step as a step of its own: given where λ is half-way."""
+    scheduler, path = precise(
+        "DPMSolverSinglestepScheduler",
+        prediction_type="sample",
+        lower_order_final=False,
+        final_sigmas_type="sigma_min",
+    )
+    scheduler.set_timesteps(STEPS)
+    times = [0.98 - 0.9 * i / (STEPS // 2) for i in range(STEPS // 2 + 1)]
+    ends = levels(path, times)
+    middles = (ends[1:] * ends[:-1]).sqrt()
+    scheduler.sigmas = torch.cat([torch.stack([ends[:-1], middles], 1).flatten(), ends[-1:]])
+    theirs, state = X.double(), SAMPLERS["dpm++2s"].init(X.double())
+    for i, (t, s) in enumerate(itertools.pairwise(times)):
+        for call in (2 * i, 2 * i + 1):
+            theirs = scheduler.step(network(theirs), scheduler.timesteps[call], theirs).prev_sample
+        state = SAMPLERS["dpm++2s"].step(
+            lambda x, _: network(x), path, torch.zeros_like(X), state, t, s, lambda: X
+        )
+        torch.testing.assert_close(state.x, theirs, **EXACT, msg=lambda m, i=i: f"step {i}: {m}")
 
 
 @pytest.mark.parametrize("betas", ["linear", "squaredcos_cap_v2"])

@@ -29,6 +29,10 @@ from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import karras_times, log_snr_times, repaint_times, uniform_times
 
 X, Y, Z = images(3, 2, 1, 4, 4)
+DETERMINISTIC = (
+    *("ddim", "euler", "heun", "dpm++2s", "dpm++2m", "dpm++3m"),
+    *("adams3", "deis", "unipc", "plms", "pndm"),
+)
 PATH = PATHS["vp"]()
 
 
@@ -154,6 +158,14 @@ def test_inversion_and_back(sampler: str) -> None:
     alpha, _, sigma = (float(c) for c in PATH.at(times[0]))
     exact = (0.3**2 * alpha**2 + sigma**2) ** 0.5 * X + alpha * 0.2
     torch.testing.assert_close(noise, exact, rtol=0, atol={"ddim": 0.05, "heun": 4e-3}[sampler])
+
+
+@pytest.mark.parametrize("sampler", DETERMINISTIC)
+def test_inversion_up_to_pure_noise(sampler: str) -> None:
+    """On rectified flow x_1 is noise alone: α = 0 there, and λ is not finite."""
+    path, image = PATHS["rectified_flow"](), 0.2 + 0.3 * X
+    noise = invert(gaussian(path, 0.2, 0.3), path, Y, image, uniform_times(300), SAMPLERS[sampler])
+    torch.testing.assert_close(noise, X, rtol=0, atol=0.05)
 
 
 def test_sdedit_starts_from_the_noised_guide() -> None:

@@ -344,6 +344,18 @@ def test_observers_see_every_call() -> None:
         assert torch.equal(part, made[(..., *inside.slices())])
 
 
+@pytest.mark.parametrize("start", [1.0, 0.5])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_last_event_says_that_it_is_the_last(sampler: str, start: float) -> None:
+    """Also where calls are spared, as Heun's at α = 0; from t < 1 there is no such start."""
+    rig, events = Rig(64, 64), list[StepEvent]()
+    plain = rig.condition
+    rig.condition = lambda box: start_from(plain(box), start)  # type: ignore[method-assign]
+    rig.restore(rig.engine(denoise=stub()[0]), [run(sampler, 4)], watch=events.append)
+    assert [event.step for event in events] == list(range(1, len(events) + 1))
+    assert {event.steps for event in events} == {len(events)}
+
+
 def test_numbers_of_a_run_reach_the_network() -> None:
     seen: list[dict] = []
 

@@ -46,8 +46,8 @@ SAMPLERS: Mapping[str, Sampler] = {
 
 
 def count_evaluations(sampler: Sampler, path: Path, times: Sequence[float]) -> int:
-    """How often a sampler calls the denoiser along a grid, found by sampling one number."""
-    calls, one = 0, torch.ones(())
+    """How often a sampler calls the denoiser along a grid, found by sampling an image of one number."""
+    calls, one = 0, torch.ones(1, 1, 1, 1)
 
     def estimate(x: Tensor, t: float) -> Tensor:  # noqa: ARG001 (an estimate's call form)
         nonlocal calls

@@ -8,7 +8,7 @@ at all, γ plays σ's part and nothing is shifted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -31,7 +31,7 @@ Noise = Callable[[], Tensor]
 
 
 class Step(Protocol):
-    """From the state at t to the state at s."""
+    """From the state at t to the state at s. How often it calls the estimate, t and s decide alone."""
 
     def __call__(
         self,
@@ -42,6 +42,7 @@ class Step(Protocol):
         t: float,
         s: float,
         noise: Noise,
+        /,
     ) -> State:
         """The state at s."""
         ...
@@ -92,7 +93,12 @@ class Frame(NamedTuple):
     @property
     def finite(self) -> bool:
         """Whether λ is finite at both ends; elsewhere a step is of first order."""
-        return self.starts_finite and self.level_s > 0
+        return self.starts_finite and self.alpha_s > 0 and self.level_s > 0
+
+    def forward(self) -> tuple[float, float]:
+        """(a, d) with u_s = a u_t + d z for s ≥ t: a = α_s/α_t, d² = σ_s² − a² σ_t² (Ho 2020, eq. 2)."""
+        a = self.alpha_s / self.alpha_t
+        return a, math.sqrt(max(self.level_s**2 - (a * self.level_t) ** 2, 0.0)) * self.noisy
 
 
 def frame(path: Path, t: float, s: float) -> Frame:
@@ -104,31 +110,73 @@ def frame(path: Path, t: float, s: float) -> Frame:
     return Frame(alpha_t, sigma_t, alpha_s, sigma_s, gamma_t, gamma_s)
 
 
+Weighted = tuple[float, Tensor]
+"""A number and the tensor that it multiplies."""
+
+_NOTHING = 1e-12  # what rounding leaves of a coefficient that is 0
+
+
+def combined(parts: Iterable[Weighted]) -> Tensor:
+    """Σ weight · tensor, one pass over memory for each of them; nothing that is given is written to.
+
+    Weights of 0 cost nothing, and a lone tensor of weight 1 is itself the answer.
+    """
+    (weight, first), *others = [part for part in parts if abs(part[0]) > _NOTHING]
+    if not others and weight == 1:
+        return first
+    total = first * weight
+    for weight, tensor in others:
+        total = total.add_(tensor, alpha=weight)
+    return total
+
+
+def moved(
+    f: Frame,
+    x: Tensor,
+    y: Tensor,
+    kept: float,
+    images: Iterable[Weighted] = (),
+    fresh: float = 0.0,
+    noise: Noise | None = None,
+) -> Tensor:
+    """x_s with u_s = `kept` u_t + Σ weight · image + `fresh` z: what every step of a sampler is."""
+    drawn = [(fresh, noise())] if fresh and noise else []
+    return combined([*images, (kept, x), (f.shift_s - kept * f.shift_t, y), *drawn])
+
+
 def transfer(
-    f: Frame, x: Tensor, y: Tensor, x0: Tensor, fresh: float = 0.0, noise: Noise | None = None
+    f: Frame,
+    x: Tensor,
+    y: Tensor,
+    x0: Tensor | Iterable[Weighted],
+    fresh: float = 0.0,
+    noise: Noise | None = None,
 ) -> Tensor:
     """x_s with u_s = α_s x0 + √(σ_s² − τ²) ε̂ + τ z, ε̂ = (u_t − α_t x0)/σ_t, τ = `fresh`.
 
-    The generic step for an x0, whatever it was made from; every solver ends in it.
+    The generic step for an x0, or for a weighted sum of several.
     """
     # ε̂ has no meaning where nothing was added yet: a bridge starts at y itself.
     kept = math.sqrt(max(f.level_s**2 - fresh**2, 0.0)) / f.level_t if f.level_t else 0.0
-    x_s = x0 * (f.alpha_s - kept * f.alpha_t)
-    if kept:
-        x_s = x_s.add_(x, alpha=kept)
-    shift = f.shift_s - kept * f.shift_t
-    if shift:
-        x_s = x_s.add_(y, alpha=shift)
-    if fresh and noise:
-        x_s = x_s.add_(noise(), alpha=fresh)
-    return x_s
+    gain = f.alpha_s - kept * f.alpha_t
+    images = [(1.0, x0)] if isinstance(x0, Tensor) else x0
+    return moved(f, x, y, kept, [(gain * w, image) for w, image in images], fresh, noise)
+
+
+def transfer_noise(
+    f: Frame, x: Tensor, y: Tensor, x0: Tensor, noises: Iterable[Weighted]
+) -> Tensor:
+    """x_s with u_s = α_s (u_t − σ_t ε)/α_t + σ_s ε, ε = Σ weight · noise, of weights that add to 1.
+
+    The first noise is x0's own: what ε changes of it alone loses digits where α_t is small.
+    """
+    (weight, own), *others = noises
+    kept, gain = f.level_s / f.level_t, f.level_s - f.level_t * f.alpha_s / f.alpha_t
+    changes = [(gain * w, noise) for w, noise in ((weight - 1, own), *others)]
+    return moved(f, x, y, kept, [(f.alpha_s - kept * f.alpha_t, x0), *changes])
 
 
 def noise_in(f: Frame, x: Tensor, y: Tensor, x0: Tensor) -> Tensor:
     """ε̂ = (u_t − α_t x0)/σ_t, the noise in x_t if x0 is the image; σ_t is not 0."""
-    return (x - f.shift_t * y - f.alpha_t * x0) / f.level_t
-
-
-def image_in(f: Frame, x: Tensor, y: Tensor, noise: Tensor) -> Tensor:
-    """x0 = (u_t − σ_t ε)/α_t, the image in x_t if ε is its noise; α_t is not 0."""
-    return (x - f.shift_t * y - f.level_t * noise) / f.alpha_t
+    scale = 1 / f.level_t
+    return combined([(scale, x), (-scale * f.alpha_t, x0), (-scale * f.shift_t, y)])

@@ -8,7 +8,7 @@ estimates, and the generic step does the rest. DEIS does the same to ε̂, whose
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,10 +20,11 @@ from restorekit.engine.samplers.frame import (
     Noise,
     State,
     Step,
+    Weighted,
     frame,
-    image_in,
     noise_in,
     transfer,
+    transfer_noise,
 )
 
 History = tuple[tuple[float, Tensor], ...]
@@ -62,30 +63,21 @@ def unipc_moments(c: float, count: int) -> list[float]:
     return [0.5] if count == 1 else exact_moments(c, count)
 
 
-def blend(
-    nodes: Sequence[float], values: Sequence[Tensor], first: Tensor, moments: Sequence[float]
-) -> Tensor:
-    """m_0 + Σ w_k (m_k − m_0) with Σ w_k r_k^i the i-th moment: the mean of the polynomial.
+def blend(f: Frame, history: History, moments: Moments, sign: float = 1.0) -> list[Weighted]:
+    """The mean over the step of the polynomial through a history; sign: of λ in the weight.
 
-    nodes: r_k = (λ_k − λ_t)/h of the values; that of `first` is 0.
+    m_0 + Σ w_k (m_k − m_0) with Σ w_k r_k^i the i-th moment, r_k = (λ_k − λ_t)/h.
     """
-    if not nodes:
-        return first
-    r = torch.tensor(nodes, dtype=torch.float64)
-    powers = torch.stack([r**i for i in range(1, len(nodes) + 1)])
-    weights = torch.linalg.solve(powers, torch.tensor(moments, dtype=torch.float64)).tolist()
-    blended = first * (1 - sum(weights))
-    for weight, value in zip(weights, values, strict=True):
-        blended = blended.add_(value, alpha=weight)
-    return blended
-
-
-def extrapolated(f: Frame, history: History, moments: Moments, sign: float) -> Tensor:
-    """The mean over the step of the polynomial through a history; sign: of λ in the weight."""
-    (start, first), *before = history
-    h = f.log_snr_gain
-    nodes = [(place - start) / h for place, _ in before]
-    return blend(nodes, [value for _, value in before], first, moments(sign * h, len(nodes)))
+    (start, first), *others = history
+    if not others:
+        return [(1.0, first)]
+    h, count = f.log_snr_gain, len(others)
+    r = torch.tensor([(place - start) / h for place, _ in others], dtype=torch.float64)
+    wanted = torch.tensor(moments(sign * h, count), dtype=torch.float64)
+    powers = torch.stack([r**i for i in range(1, count + 1)])
+    weights = torch.linalg.solve(powers, wanted).tolist()
+    values = [value for _, value in others]
+    return [(1 - sum(weights), first), *zip(weights, values, strict=True)]
 
 
 def solver(
@@ -100,16 +92,16 @@ def solver(
     def step(
         estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, noise: Noise
     ) -> State:
-        x0_hat = estimate(state.x, t)
-        f = frame(path, t, s)
+        x0_hat, f = estimate(state.x, t), frame(path, t, s)
         fresh = eta * float(path.fresh_noise(t, s)) if eta else 0.0
         if not f.finite:
             return State(transfer(f, state.x, y, x0_hat, fresh, noise))
         seen = noise_in(f, state.x, y, x0_hat) if of_noise else x0_hat
         history = ((f.log_snr_t, seen), *state.memory)[:order]
-        blended = extrapolated(f, history, moments, -1.0 if of_noise else 1.0)
-        target = image_in(f, state.x, y, blended) if of_noise else blended
-        return State(transfer(f, state.x, y, target, fresh, noise), history)
+        blended = blend(f, history, moments, -1.0 if of_noise else 1.0)
+        if of_noise:
+            return State(transfer_noise(f, state.x, y, x0_hat, blended), history)
+        return State(transfer(f, state.x, y, blended, fresh, noise), history)
 
     return step
 
@@ -122,29 +114,18 @@ def unipc(order: int) -> Step:
     """
 
     def step(
-        estimate: Estimate,
-        path: Path,
-        y: Tensor,
-        state: State,
-        t: float,
-        s: float,
-        noise: Noise,  # noqa: ARG001
+        estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, _: Noise
     ) -> State:
         x, history = state.x, ()
-        x0_hat = estimate(x, t)
-        f = frame(path, t, s)
+        x0_hat, f = estimate(x, t), frame(path, t, s)
         if state.memory:
             history, x_before, f_before = state.memory
-            (start, first), *others = (*history, (f.log_snr_t, x0_hat))
-            h = f_before.log_snr_gain
-            nodes = [(place - start) / h for place, _ in others]
-            values = [value for _, value in others]
-            corrected = blend(nodes, values, first, unipc_moments(h, len(nodes)))
+            corrected = blend(f_before, (*history, (f.log_snr_t, x0_hat)), unipc_moments)
             x = transfer(f_before, x_before, y, corrected)
         if not f.finite:
             return State(transfer(f, x, y, x0_hat))
         history = ((f.log_snr_t, x0_hat), *history)[:order]
-        predicted = extrapolated(f, history, unipc_moments, 1.0)
+        predicted = blend(f, history, unipc_moments)
         return State(transfer(f, x, y, predicted), (history, x, f))
 
     return step
@@ -166,47 +147,36 @@ def plms(warm_up: int) -> Step:
     """
 
     def step(
-        estimate: Estimate,
-        path: Path,
-        y: Tensor,
-        state: State,
-        t: float,
-        s: float,
-        noise: Noise,  # noqa: ARG001
+        estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, _: Noise
     ) -> State:
-        f = frame(path, t, s)
+        x0_hat, f = estimate(state.x, t), frame(path, t, s)
         if not f.starts_finite or (not state.memory and s == 0):
-            return State(transfer(f, state.x, y, estimate(state.x, t)))
+            return State(transfer(f, state.x, y, x0_hat))
 
         def slope(x: Tensor, at: float) -> Tensor:
             return noise_in(frame(path, at, s), x, y, estimate(x, at))
 
-        def moved(epsilon: Tensor, to: float) -> Tensor:
-            return transfer(frame(path, t, to), state.x, y, image_in(f, state.x, y, epsilon))
+        def stage(noises: list[Weighted], to: float) -> Tensor:
+            return transfer_noise(frame(path, t, to), state.x, y, x0_hat, noises)
 
-        history = (slope(state.x, t), *state.memory)[:4]
-        if s > 0 and len(history) <= warm_up:
-            way = _improved if warm_up == 1 else _runge_kutta
-            return State(moved(way(history[0], moved, slope, t, s), s), history)
-        weights = ADAMS_BASHFORTH[len(history)]
-        blended = history[0] * weights[0]
-        for weight, value in zip(weights[1:], history[1:], strict=True):
-            blended = blended.add_(value, alpha=weight)
-        return State(moved(blended, s), history)
+        history = (noise_in(f, state.x, y, x0_hat), *state.memory)[:4]
+        noises = [*zip(ADAMS_BASHFORTH[len(history)], history, strict=True)]
+        if s > 0 and len(history) <= warm_up == 1:
+            noises = [(1 / 2, history[0]), (1 / 2, slope(stage([(1.0, history[0])], s), s))]
+        elif s > 0 and len(history) <= warm_up:
+            noises = _runge_kutta(history[0], stage, slope, t, s)
+        return State(stage(noises, s), history)
 
     return step
 
 
+Stage = Callable[[list[Weighted], float], Tensor]
 Slope = Callable[[Tensor, float], Tensor]
 
 
-def _improved(first: Tensor, moved: Slope, slope: Slope, t: float, s: float) -> Tensor:  # noqa: ARG001
-    return (first + slope(moved(first, s), s)) / 2
-
-
-def _runge_kutta(first: Tensor, moved: Slope, slope: Slope, t: float, s: float) -> Tensor:
+def _runge_kutta(first: Tensor, stage: Stage, slope: Slope, t: float, s: float) -> list[Weighted]:
     middle = (t + s) / 2
-    second = slope(moved(first, middle), middle)
-    third = slope(moved(second, middle), middle)
-    fourth = slope(moved(third, s), s)
-    return (first + 2 * second + 2 * third + fourth) / 6
+    second = slope(stage([(1.0, first)], middle), middle)
+    third = slope(stage([(0.0, first), (1.0, second)], middle), middle)
+    fourth = slope(stage([(0.0, first), (1.0, third)], s), s)
+    return [(1 / 6, first), (1 / 3, second), (1 / 3, third), (1 / 6, fourth)]

@@ -7,16 +7,7 @@ import math
 from torch import Tensor
 
 from restorekit.engine.path import Path
-from restorekit.engine.samplers.frame import (
-    Estimate,
-    Frame,
-    Noise,
-    State,
-    Step,
-    frame,
-    noise_in,
-    transfer,
-)
+from restorekit.engine.samplers.frame import Estimate, Noise, State, Step, frame, moved, transfer
 from restorekit.engine.schedules import time_of_log_snr
 
 
@@ -43,27 +34,19 @@ def ddim_step(
 
 
 def heun_step(
-    estimate: Estimate,
-    path: Path,
-    y: Tensor,
-    state: State,
-    t: float,
-    s: float,
-    noise: Noise,  # noqa: ARG001
+    estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, _: Noise
 ) -> State:
     """Heun's second-order step in σ/α (Karras 2022, algorithm 1), on u/α.
 
-    The last step, and the first where α = 0, are Euler's.
+    The last step, and those from or to α = 0, are Euler's.
     """
     x0_hat, x, f = estimate(state.x, t), state.x, frame(path, t, s)
     euler = transfer(f, x, y, x0_hat)
     if not f.finite:
         return State(euler)
-    from_t, from_s = f.level_t / f.alpha_t, f.level_s / f.alpha_s
-    u_t = (x - f.shift_t * y) / f.alpha_t
-    u_s = (euler - f.shift_s * y) / f.alpha_s
-    slope = (u_t - x0_hat) / from_t + (u_s - estimate(euler, s)) / from_s
-    return State((u_t + (from_s - from_t) / 2 * slope) * f.alpha_s + f.shift_s * y)
+    # The mean of both slopes is Euler's step to x̂0 + r (x̂0' − x̂0)/2, r the ratio of the levels σ/α.
+    half = f.level_t * f.alpha_s / (f.alpha_t * f.level_s) / 2
+    return State(transfer(f, x, y, [(1 - half, x0_hat), (half, estimate(euler, s))]))
 
 
 def churned(
@@ -83,9 +66,8 @@ def churned(
             return plain(estimate, path, y, state, t, s, noise)
         raised = time_of_log_snr(path, f.log_snr_t - math.log1p(churn))
         f = frame(path, t, raised)
-        ratio = f.alpha_s / f.alpha_t
-        added = math.sqrt(max(f.level_s**2 - (ratio * f.level_t) ** 2, 0.0))
-        x = ratio * (state.x - f.shift_t * y) + f.shift_s * y + spread * added * noise()
+        ratio, added = f.forward()
+        x = moved(f, state.x, y, ratio, (), spread * added, noise)
         return plain(estimate, path, y, State(x, state.memory), raised, s, noise)
 
     return step
@@ -107,13 +89,7 @@ def dpm_solver_pp_2s_step(
 
 
 def euler_step(
-    estimate: Estimate,
-    path: Path,
-    y: Tensor,
-    state: State,
-    t: float,
-    s: float,
-    noise: Noise,  # noqa: ARG001
+    estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, _: Noise
 ) -> State:
     """Euler on the probability-flow ODE in t itself: u_s = u_t + (s − t) du/dt (Liu 2022, Song 2021).
 
@@ -123,11 +99,7 @@ def euler_step(
     f = frame(path, t, s)
     if not f.level_t or not f.level_s:
         return State(transfer(f, state.x, y, x0_hat))
-    slope = velocity(path, t, f, x0_hat, noise_in(f, state.x, y, x0_hat))
-    return State((state.x + (s - t) * slope).add_(y, alpha=f.shift_s - f.shift_t))
-
-
-def velocity(path: Path, t: float, f: Frame, x0_hat: Tensor, epsilon: Tensor) -> Tensor:
-    """du/dt = α' x̂0 + σ' ε̂ of the probability flow; without noise γ' stands for σ'."""
     alpha, gamma, sigma = (float(c) for c in path.slopes(t))
-    return alpha * x0_hat + (sigma if f.noisy else gamma) * epsilon
+    each = (sigma if f.noisy else gamma) / f.level_t  # du/dt = α' x̂0 + σ' ε̂
+    gain = (s - t) * (alpha - each * f.alpha_t)
+    return State(moved(f, state.x, y, 1 + (s - t) * each, [(gain, x0_hat)]))

@@ -10,8 +10,8 @@ import math
 from torch import Tensor
 
 from restorekit.engine.path import Path
-from restorekit.engine.samplers.frame import Estimate, Frame, Noise, State, Step, frame, noise_in
-from restorekit.engine.samplers.single import ddim_step, velocity
+from restorekit.engine.samplers.frame import Estimate, Frame, Noise, State, Step, frame, moved
+from restorekit.engine.samplers.single import ddim_step
 
 
 def euler_maruyama_step(
@@ -26,13 +26,12 @@ def euler_maruyama_step(
     if not (f.finite and f.noisy):
         return ddim_step(estimate, path, y, state, t, s, noise, eta=1.0)
     x0_hat = estimate(state.x, t)
-    epsilon = noise_in(f, state.x, y, x0_hat)
     alpha, _, sigma = (float(c) for c in path.slopes(t))
     spread = sigma - alpha / f.alpha_t * f.level_t  # g²/(2σ)
-    drift = velocity(path, t, f, x0_hat, epsilon).add_(epsilon, alpha=spread)
+    each = (sigma + spread) / f.level_t
+    gain = (s - t) * (alpha - each * f.alpha_t)
     added = math.sqrt(max(2 * f.level_t * spread * (t - s), 0.0))
-    moved = (state.x + (s - t) * drift).add_(y, alpha=f.shift_s - f.shift_t)
-    return State(moved.add_(noise(), alpha=added))
+    return State(moved(f, state.x, y, 1 + (s - t) * each, [(gain, x0_hat)], added, noise))
 
 
 def predictor_corrector(snr: float = 0.16) -> Step:
@@ -70,14 +69,16 @@ def annealed_langevin(size: float = 0.1) -> Step:
         if not (f.finite and f.noisy):
             still = s == t
             return state if still else ddim_step(estimate, path, y, state, t, s, noise, eta=1.0)
-        x = langevin(f, state.x, y, estimate(state.x, t), size, noise)
-        return State((x - f.shift_t * y) * (f.alpha_s / f.alpha_t) + f.shift_s * y)
+        return State(langevin(f, state.x, y, estimate(state.x, t), size, noise))
 
     return step
 
 
 def langevin(f: Frame, x: Tensor, y: Tensor, x0_hat: Tensor, size: float, noise: Noise) -> Tensor:
-    """x + e σ² score + √(2e) σ z, score = −ε̂/σ: it leaves the law at t as it is, as e → 0."""
-    epsilon = noise_in(f, x, y, x0_hat)
-    pull = x.add(epsilon, alpha=-size * f.level_t)
-    return pull.add_(noise(), alpha=math.sqrt(2 * size) * f.level_t)
+    """u + e σ² score + √(2e) σ z, score = −ε̂/σ, at t; then its image part goes on to α_s.
+
+    e = `size`. It leaves the law at t as it is, as e → 0.
+    """
+    ratio = f.alpha_s / f.alpha_t
+    fresh = ratio * math.sqrt(2 * size) * f.level_t
+    return moved(f, x, y, ratio * (1 - size), [(size * f.alpha_s, x0_hat)], fresh, noise)
