@@ -1,9 +1,9 @@
-"""Deconvolution beside scikit-image's: known kernels, white noise of deviation 2, rounded to 8 bits.
+"""Deconvolution beside scikit-image's, white noise of deviation 2, rounded to 8 bits.
 
     python benchmarks/deblur.py --data ../shared/data/testsets/Kodak24 --json scores.json
 
-`restorekit-deblur` must be installed. The others know the kernel too, and get the picture with its edges
-repeated around it, without which their borders ring.
+`restorekit-deblur` must be installed; it is scored with the kernel known and unknown. The others know
+it, and get the picture with its edges repeated around it, without which their borders ring.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ def main() -> None:
             methods[f"richardson-lucy {count}"] = by_planes(richardson_lucy(count), options)
         methods["unsupervised wiener"] = by_planes(unsupervised_wiener, options)
         methods["restorekit-deblur"] = restoring(loaded, options, {})
+        unknown = loaded.task.check_options({})
+        methods["the same, blur unknown"] = restoring(loaded, unknown, {})
         told = {**options, **loaded.task.check_degradation("blurred", {"level": 2.0})}
         pictures = itertools.islice(truths(given.data, given.crop), given.pictures)
         cases = evaluation.degraded_cases(pictures, loaded.hooks, told)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from restorekit.engine.samplers import SAMPLERS, Sampler
     from restorekit.engine.tiles import Box
     from restorekit.hookspecs import hookimpl
+    from restorekit.metrics.added import Metric
     from restorekit.task import SPEC_VERSION, Degradation, Input, Option, Plan, Stage, Task
 
 _HOMES = {
@@ -37,6 +38,7 @@ _HOMES = {
     "Condition": "engine.conditioning",
     "Degradation": "task",
     "Input": "task",
+    "Metric": "metrics.added",
     "Option": "task",
     "PATHS": "engine.path",
     "Path": "engine.path",
@@ -70,6 +72,7 @@ __all__ = [
     "DeviceError",
     "ImageError",
     "Input",
+    "Metric",
     "ModelError",
     "Option",
     "Path",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,21 @@ def _model_files(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG
     return ""
 
 
+def _metrics(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
+    from restorekit.metrics.added import Metric
+    from restorekit.metrics.protocol import metric_names
+
+    for given in answer:
+        if not isinstance(given, Iterable):
+            return f"returns {_kind(given)}, not metrics"
+        for metric in given:
+            if not isinstance(metric, Metric):
+                return f"gives {_kind(metric)}, not a restorekit.Metric"
+            if metric.name in metric_names():
+                return f"gives the metric {metric.name!r}, a name that is restorekit's own"
+    return ""
+
+
 def _kind(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
@@ -156,4 +171,5 @@ _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "restorekit_finish": _like("x0"),
     "restorekit_degrade": _inputs,
     "restorekit_models": _model_files,
+    "restorekit_metrics": _metrics,
 }

@@ -13,7 +13,7 @@ such an argument, so registration refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from restorekit.engine.loop import StepEvent
     from restorekit.engine.samplers import Sampler
     from restorekit.engine.tiles import Box
+    from restorekit.metrics.added import Metric
 
 hookspec = pluggy.HookspecMarker("restorekit")
 hookimpl = pluggy.HookimplMarker("restorekit")
@@ -106,6 +107,12 @@ def restorekit_step(event: StepEvent) -> None:
 @hookspec
 def restorekit_models() -> Mapping[str, Path]:
     """Weights this plugin brings: safetensors files by name."""
+    ...
+
+
+@hookspec
+def restorekit_metrics() -> Iterable[Metric]:
+    """Metrics this plugin adds to `restorekit evaluate` and `compare`, which ask for them by name."""
     ...
 
 

@@ -1,22 +1,18 @@
-"""Finding, loading and isolating plugins.
+"""Loading and isolating plugins.
 
 Entry points in the group `restorekit.tasks` name commands; those in `restorekit.addons` take part in
-every run. Listing them imports none of them: a summary is read from the first line of the plugin
-module's docstring, as text. A plugin that cannot be used is named with its version and the reason,
-and everything else works.
+every run. A plugin that cannot be used is named with its version and the reason, and everything else
+works.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import inspect
 import os
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import metadata
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,40 +23,19 @@ import restorekit.hookspecs as hookspecs
 from restorekit.contract import wrong_answer
 from restorekit.errors import PluginError, RestoreError, UsageError
 from restorekit.hookspecs import hookimpl
+from restorekit.listing import ADDONS as ADDONS
+from restorekit.listing import TASKS as TASKS
+from restorekit.listing import Listing as Listing
+from restorekit.listing import listings as listings
+from restorekit.listing import tasks as tasks
 from restorekit.task import SPEC_VERSION, Plan, Task
 
-TASKS, ADDONS = "restorekit.tasks", "restorekit.addons"
 COMMANDS = frozenset(
     {"compare", "demo", "doctor", "evaluate", "models", "plugins", "schedules", "train"}
 )
 """restorekit's own commands, whose names no task can have."""
 
 _DEFAULTS = "restorekit defaults"
-
-
-@dataclass(frozen=True)
-class Listing:
-    """An installed plugin, known without importing it."""
-
-    name: str
-    group: str
-    distribution: str
-    version: str
-    target: str
-
-    @property
-    def kind(self) -> str:
-        """ "task" or "add-on"."""
-        return "add-on" if self.group == ADDONS else "task"
-
-    @property
-    def summary(self) -> str:
-        """First line of the plugin module's docstring, read as text; "" where there is none."""
-        return _summary(self.target)
-
-    def __str__(self) -> str:
-        kind = "add-on of " if self.group == ADDONS else ""
-        return f"{self.name} ({kind}{self.distribution} {self.version})"
 
 
 class _Defaults:
@@ -73,59 +48,6 @@ class _Defaults:
     @hookimpl(trylast=True)
     def restorekit_finish(self, plan: Plan, x0: Any) -> Any:  # noqa: ARG002
         return x0
-
-
-@lru_cache(maxsize=1)
-def listings() -> tuple[Listing, ...]:
-    """Every installed plugin, sorted by group and name; those named in RESTOREKIT_DISABLE_PLUGINS
-    (comma-separated) are left out, and where RESTOREKIT_PLUGINS is set all but those it names and
-    restorekit's own. One version of a distribution counts once."""
-    disabled, allowed = _named("RESTOREKIT_DISABLE_PLUGINS") or (), _named("RESTOREKIT_PLUGINS")
-    found: dict[tuple[str, str, str], Listing] = {}
-    for entry in _entries():
-        distribution, version = _origin(entry)
-        welcome = allowed is None or entry.name in allowed or distribution == "restorekit"
-        if welcome and entry.name not in disabled:
-            listing = Listing(entry.name, entry.group, distribution, version, entry.value)
-            found.setdefault((entry.group, entry.name, distribution), listing)
-    return tuple(found[key] for key in sorted(found))
-
-
-def _named(variable: str) -> set[str] | None:
-    """The comma-separated names in an environment variable; None where it is not set."""
-    value = os.environ.get(variable)
-    return None if value is None else {name.strip() for name in value.split(",")}
-
-
-def _entries() -> Iterator[metadata.EntryPoint]:
-    """The entry points of both groups, the first on the path first."""
-    try:
-        every = metadata.entry_points()
-        yield from (*every.select(group=TASKS), *every.select(group=ADDONS))
-    except Exception:  # one distribution's damaged metadata must not hide the others
-        for distribution in metadata.distributions():
-            try:
-                entries = tuple(distribution.entry_points)
-            except Exception:
-                continue
-            yield from (entry for entry in entries if entry.group in (TASKS, ADDONS))
-
-
-def _origin(entry: metadata.EntryPoint) -> tuple[str, str]:
-    """(distribution, version) of an entry point, "?" where its metadata does not say."""
-    try:
-        return entry.dist.name or "?", entry.dist.version or "?"  # type: ignore[union-attr]
-    except Exception:
-        return "?", "?"
-
-
-def tasks() -> dict[str, list[Listing]]:
-    """Command name → the plugins that want it; more than one is an error when it is called."""
-    named: dict[str, list[Listing]] = {}
-    for listing in listings():
-        if listing.group == TASKS:
-            named.setdefault(listing.name, []).append(listing)
-    return named
 
 
 @dataclass(frozen=True)
@@ -151,7 +73,9 @@ def load(name: str) -> LoadedTask:
         raise PluginError(f"no installed plugin brings the task {name!r}; installed tasks: {known}")
     if len(candidates) > 1:
         both = " and ".join(str(candidate) for candidate in candidates)
-        raise PluginError(f"{both} both want the command {name!r}; uninstall one of them", name)
+        raise PluginError(
+            f"{both} both want the command {name!r}; uninstall or rename one of them", name
+        )
     manager = _manager()
     _register(manager, candidates[0])
     task = _declaration(manager, candidates[0])
@@ -264,7 +188,7 @@ def _manager() -> pluggy.PluginManager:
 
 def _register(manager: pluggy.PluginManager, listing: Listing) -> None:
     try:
-        plugin = metadata.EntryPoint(listing.name, listing.target, listing.group).load()
+        plugin = listing.load()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -328,8 +252,10 @@ def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
             f"plugin {listing}: restorekit_task returns {seen}, not a restorekit.Task", listing.name
         )
     if task.name != listing.name:
+        source = "file" if listing.is_file else "entry point"
         raise PluginError(
-            f"plugin {listing}: its task is named {task.name!r}, its entry point {listing.name!r}",
+            f"plugin {listing}: its task is named {task.name!r}, its {source} {listing.name!r}; name "
+            "them alike",
             listing.name,
         )
     if task.name in COMMANDS:
@@ -366,30 +292,41 @@ def _is_taken_in_python(name: str) -> bool:
 def models() -> tuple[dict[str, Path], tuple[str, ...]]:
     """(every installed model by name, one sentence for each plugin that could not be asked)."""
     found: dict[str, Path] = {}
+    answers, problems = _asked(lambda hooks: hooks.restorekit_models)
+    for _, answer in answers:
+        found |= {name: path for name, path in answer.items() if name not in found}
+    return found, problems
+
+
+def metrics() -> tuple[dict[str, Any], tuple[str, ...]]:
+    """(every metric that a plugin adds, by name; one sentence for each plugin that could not be asked).
+
+    Raises PluginError where two plugins add one name.
+    """
+    found: dict[str, Any] = {}
+    answers, problems = _asked(lambda hooks: hooks.restorekit_metrics)
+    for listing, answer in answers:
+        for metric in answer:
+            if metric.name in found:
+                both = f"{found[metric.name].by} and {listing}"
+                raise PluginError(
+                    f"{both} both add the metric {metric.name!r}; uninstall one of them"
+                )
+            found[metric.name] = replace(metric, by=str(listing))
+    return found, problems
+
+
+def _asked(
+    named: Callable[[Any], Any],
+) -> tuple[list[tuple[Listing, Any]], tuple[str, ...]]:
+    """(the answers of every plugin to a hook without arguments, why others could not be asked)."""
+    answers: list[tuple[Listing, Any]] = []
     problems: list[str] = []
     for listing in listings():
         try:
             manager = _manager()
             _register(manager, listing)
-            for answer in Hook(manager.hook.restorekit_models, listing)():
-                found |= {name: path for name, path in answer.items() if name not in found}
+            answers += [(listing, answer) for answer in Hook(named(manager.hook), listing)()]
         except RestoreError as error:
             problems.append(str(error))
-    return found, tuple(problems)
-
-
-def _summary(target: str) -> str:
-    module = target.partition(":")[0].strip()
-    try:
-        specification = importlib.util.find_spec(module.partition(".")[0])
-        if specification is None or specification.origin is None:
-            return ""
-        origin = Path(specification.origin)
-        parts = module.split(".")[1:]
-        if parts:
-            base = origin.parent.joinpath(*parts)
-            origin = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
-        documented = ast.get_docstring(ast.parse(origin.read_text(encoding="utf-8")))
-    except (ImportError, OSError, SyntaxError, ValueError):
-        return ""
-    return documented.splitlines()[0].rstrip(".") if documented else ""
+    return answers, tuple(problems)

@@ -161,14 +161,14 @@ def _per_picture(results: Results, method: str) -> list[list[str]]:
 def _paired(results: Results, first: str, second: str) -> dict[str, dict[str, Any]]:
     """For each metric: the mean of second − first, its interval, and how often it is better."""
     from restorekit.evaluation.results import finite
-    from restorekit.metrics import interval, protocol_for
+    from restorekit.metrics import interval
 
     found = {}
     for metric in results.metrics:
         a, b = (np.array(results.values[name][metric]) for name in (first, second))
         with np.errstate(invalid="ignore"):
             apart = np.where(a == b, 0.0, b - a)  # 0 also where both are infinite
-        better = apart > 0 if protocol_for(metric).higher_is_better else apart < 0
+        better = apart > 0 if results.protocol(metric).higher_is_better else apart < 0
         found[metric] = {
             "mean": finite(apart.mean()) if len(apart) else None,
             "interval_95": [finite(end) for end in interval(apart.tolist())],

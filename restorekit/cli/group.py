@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -62,9 +64,25 @@ class Commands(click.Group):
     callback=lambda _context, _parameter, given: _own_alone() if given else None,
     help="Use restorekit's own tasks alone.",
 )
+@click.option(
+    "--plugin",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda _context, _parameter, given: _with_files(given),
+    help="Use this Python file as a plugin too, for this run; its name is the command.",
+)
 @click.version_option(package_name="restorekit", message="%(prog)s %(version)s")
 def cli() -> None:
     """Restore photographs: files or folders in, files out. No picture leaves this machine."""
+
+
+def _with_files(paths: Sequence[Path]) -> None:
+    from restorekit import listing
+
+    for path in paths:
+        listing.add_file(path)
 
 
 def _own_alone() -> None:

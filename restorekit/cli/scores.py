@@ -15,6 +15,7 @@ from restorekit.task import LOOKS
 
 if TYPE_CHECKING:
     from restorekit.evaluation import Results
+    from restorekit.metrics import Metric
     from restorekit.report import Section
 
 METRICS = ("psnr-y", "psnr", "ssim-y", "lpips")
@@ -26,15 +27,23 @@ def words(text: str | None) -> list[str]:
     return [word for word in (text or "").split(",") if word]
 
 
-def metric_list(given: str | None, usual: Sequence[str]) -> list[str]:
-    """The metrics asked for, or the usual ones; UsageError for an unknown one."""
+def metric_list(given: str | None, usual: Sequence[str]) -> list[str | Metric]:
+    """The metrics asked for, or the usual ones; UsageError for an unknown one.
+
+    Plugins are asked for theirs only where a name is none of restorekit's own.
+    """
+    from restorekit import plugins
     from restorekit.metrics import metric_names
 
     named = list(usual) if given is None else words(given)
-    unknown = sorted(set(named) - set(metric_names()))
+    if set(named) <= set(metric_names()):
+        return [*named]
+    added, problems = plugins.metrics()
+    unknown = sorted(set(named) - {*metric_names(), *added})
     if unknown:
-        raise UsageError(f"--metrics {unknown[0]!r} is none of {', '.join(metric_names())}")
-    return named
+        known = ", ".join([*metric_names(), *added])
+        raise UsageError("; ".join([f"--metrics {unknown[0]!r} is none of {known}", *problems]))
+    return [added.get(name, name) for name in named]
 
 
 def say(results: Results, notes: Iterable[str] = ()) -> None:

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from restorekit.metrics.protocol import interval, protocol_for
+from restorekit.metrics.added import Metric
+from restorekit.metrics.protocol import Protocol, interval, protocol_for
 
 
 @dataclass(frozen=True)
 class Results:
     """Scores of methods: values[method][metric] is one number a case, in the cases' order.
 
-    "flicker" has one fewer, since the first frame has none before it. about: what was scored (task,
+    "flicker" has one fewer, since the first frame has none before it. added: those of the metrics that a
+    plugin adds. about: what was scored (task,
     options, weights, data), as it stands in the JSON. pictures keeps what a report shows:
     pictures[case][method], (H, W, 3) uint8.
     """
@@ -31,6 +33,11 @@ class Results:
     not_run: tuple[str, ...] = ()
     pictures: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    added: Mapping[str, Metric] = field(default_factory=dict)
+
+    def protocol(self, metric: str) -> Protocol | Metric:
+        """What exactly a metric's scores mean."""
+        return self.added.get(metric) or protocol_for(metric, whole(self.scale))
 
     def mean(self, method: str, metric: str) -> float:
         """Mean over the cases."""
@@ -48,7 +55,7 @@ class Results:
             "machine": machine(),
             **self.about,
             "cases": list(self.cases),
-            "protocols": [protocol_for(m, whole(self.scale)).to_json() for m in self.metrics],
+            "protocols": [self.protocol(metric).to_json() for metric in self.metrics],
             "not_run": list(self.not_run),
             "methods": {
                 method: {
@@ -75,7 +82,7 @@ class Results:
         return rows
 
     def _cell(self, method: str, metric: str) -> str:
-        digits = decimals(metric)
+        digits = 2 if self.protocol(metric).unit else 4  # of dB and levels, of shares
         low, high = self.interval(method, metric)
         spread = f" ±{(high - low) / 2:.{digits}f}" if np.isfinite(high - low) else ""
         return f"{self.mean(method, metric):.{digits}f}{spread}"
@@ -93,11 +100,6 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
         cells = (cell.rjust(width + 2) for cell, width in zip(others, widths[1:], strict=True))
         lines.append(first.ljust(widths[0]) + "".join(cells))
     return "\n".join(lines)
-
-
-def decimals(metric: str) -> int:
-    """Decimals that a metric is shown with: 2 for dB and levels, 4 for shares."""
-    return 2 if protocol_for(metric).unit else 4
 
 
 def finite(value: float) -> float | None:

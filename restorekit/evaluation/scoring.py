@@ -14,7 +14,8 @@ from restorekit.errors import ModelError, UsageError
 from restorekit.evaluation.baselines import Method
 from restorekit.evaluation.cases import Case, as_rgb
 from restorekit.evaluation.results import Results, whole
-from restorekit.metrics.protocol import Beside, protocol_for, score
+from restorekit.metrics.added import Metric
+from restorekit.metrics.protocol import Beside, protocol_for
 
 Shown = Mapping[str, np.ndarray]
 """The pictures of one case: the truth, then every method's result, all of one size."""
@@ -27,7 +28,7 @@ def _nobody(case: str, method: str) -> None:
 def evaluate(
     cases: Iterable[Case],
     methods: Mapping[str, Method],
-    metrics: Sequence[str],
+    metrics: Sequence[str | Metric],
     *,
     scale: float = 1.0,
     keep: int = 0,
@@ -36,14 +37,19 @@ def evaluate(
 ) -> Results:
     """Every method on every case, on the 8-bit result, the truth cut to its size from the top left.
 
-    scale: what the result's sides are to the input's; it sets the border that the -y metrics leave
-    out. keep: cases whose pictures are kept. about: joins the JSON, with a hash of the data. A
-    metric whose weights are missing is listed as not run; "flicker" takes the cases as the frames
-    of one film. Raises UsageError where sizes do not fit or a metric lacks what it needs.
+    metrics: their names, or those that a plugin adds. scale: what the result's sides are to the
+    input's; it sets the border that the -y metrics leave out. keep: cases whose pictures are kept.
+    about: joins the JSON, with a hash of the data. A metric whose weights are missing is listed as
+    not run; "flicker" takes the cases as the frames of one film. Raises UsageError where sizes do not
+    fit or a metric lacks what it needs.
     """
     names: list[str] = []
     kept: dict[str, Shown] = {}
-    values: dict[str, dict[str, list[float]]] = {m: {k: [] for k in metrics} for m in methods}
+    named = {
+        metric.name: metric
+        for metric in (protocol_for(m, whole(scale)) if isinstance(m, str) else m for m in metrics)
+    }
+    values: dict[str, dict[str, list[float]]] = {m: {k: [] for k in named} for m in methods}
     seconds = dict.fromkeys(methods, 0.0)
     missing: dict[str, str] = {}
     before: Shown | None = None
@@ -61,15 +67,15 @@ def evaluate(
             _check_size(case, method, shown[method].shape, scale)
         shown, uncut = _cut(shown), shown
         for method in methods:
-            for metric in metrics:
-                if metric in missing or (before is None and _needs(metric) == "before"):
+            for metric, protocol in named.items():
+                if metric in missing or (before is None and protocol.needs == "before"):
                     continue
-                beside = _beside(metric, case, method, before)
+                beside = _beside(protocol.needs, case, method, before)
                 pair = (shown[method], shown["truth"])
                 if beside.source is not None:  # the source is all it is compared with
                     pair = (uncut[method], uncut[method])
                 try:
-                    value = score(metric, *pair, scale=whole(scale), beside=beside)
+                    value = protocol.measure(*pair, beside)
                 except ModelError as error:
                     missing[metric] = str(error)
                 except UsageError as error:  # too small for a metric, as a rule
@@ -79,10 +85,11 @@ def evaluate(
         if len(kept) < keep:
             kept[case.name] = shown
         before = shown
-    ran = tuple(metric for metric in metrics if metric not in missing)
+    ran = tuple(metric for metric in named if metric not in missing)
+    added = {metric.name: metric for metric in metrics if isinstance(metric, Metric)}
     notes = tuple(f"{metric}: {reason}" for metric, reason in missing.items())
     facts = {**(about or {}), "data_sha256": digest.hexdigest()}
-    return Results(tuple(names), ran, scale, values, seconds, notes, kept, facts)
+    return Results(tuple(names), ran, scale, values, seconds, notes, kept, facts, added)
 
 
 def result_size(case: Case, scale: float) -> tuple[int, int]:
@@ -112,12 +119,7 @@ def _cut(shown: Shown) -> Shown:
     return {name: image[:height, :width] for name, image in shown.items()}
 
 
-def _needs(metric: str) -> str:
-    return protocol_for(metric).needs
-
-
-def _beside(metric: str, case: Case, method: str, before: Shown | None) -> Beside:
-    needs = _needs(metric)
+def _beside(needs: str, case: Case, method: str, before: Shown | None) -> Beside:
     if needs == "source":
         return Beside(source=as_rgb(case.picture))
     if needs == "hole":

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from restorekit.metrics.added import Metric
     from restorekit.metrics.checks import luma
     from restorekit.metrics.consistency import flicker, hole_psnr, reprojection_error, seam
     from restorekit.metrics.lpips import LPIPS, lpips_distance
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LPIPS",
     "Beside",
+    "Metric",
     "Protocol",
     "flat_patch_highpass",
     "flicker",
@@ -53,6 +55,7 @@ __all__ = [
 _HOME = {
     "Beside": "protocol",
     "LPIPS": "lpips",
+    "Metric": "added",
     "Protocol": "protocol",
     "flat_patch_highpass": "spectrum",
     "flicker": "consistency",

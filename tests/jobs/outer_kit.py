@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def tiny_network(seed: int = 0) -> UNet:
-    """A network with a small receptive field, in which everything that enters matters."""
+    """An awake network with a small receptive field."""
     config = UNetConfig(
         factor=2,
         widths=(8, 16),
@@ -39,6 +39,11 @@ def tiny_network(seed: int = 0) -> UNet:
         embedding=16,
         numbers=("scale", "noise", "look"),
     )
+    return awake(config, seed)
+
+
+def awake(config: UNetConfig, seed: int = 0) -> UNet:
+    """A network in which everything that enters matters; always the same for a seed."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         network = UNet(config)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 
 def write_metadata(package: Path, site: Path) -> str:
@@ -18,3 +21,16 @@ def write_metadata(package: Path, site: Path) -> str:
         lines += [f"[{group}]", *(f"{entry} = {target}" for entry, target in entries.items())]
     (record / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return f"{name} {version}"
+
+
+def installed(
+    package: Path, site: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
+) -> Iterator[None]:
+    """A fixture's body: the package, as if its wheel were installed."""
+    write_metadata(package, site)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.syspath_prepend(package)
+    forget()
+    yield
+    monkeypatch.undo()
+    forget()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from distributions import write_metadata
+from distributions import installed
 from outer_kit import REPOSITORY
 
 import restorekit
@@ -23,17 +23,11 @@ ndimage = pytest.importorskip("scipy.ndimage")
 
 
 @pytest.fixture(autouse=True)
-def installed(
+def plugin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_plugins: Callable[[], None]
 ) -> Iterator[None]:
     """The plugin, as if its wheel were installed."""
-    write_metadata(PACKAGE, tmp_path / "site")
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    monkeypatch.syspath_prepend(PACKAGE)
-    fresh_plugins()
-    yield
-    monkeypatch.undo()
-    fresh_plugins()
+    yield from installed(PACKAGE, tmp_path / "site", monkeypatch, fresh_plugins)
 
 
 SHAPES = [("gaussian", 1.6, 0), ("gaussian", 0.2, 0), ("disc", 3.3, 0), ("motion", 9.5, 30)]

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from outer_kit import card
+from outer_kit import awake, card
 
 from restorekit import plugins
 from restorekit.api import split_options
-from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.engine.unet import UNetConfig
 from restorekit.images import Picture, from_array, to_like
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.settings import Settings
@@ -28,19 +27,6 @@ DENOISE = UNetConfig(
     factor=2, widths=(12, 40), blocks=(1, 1), embedding=16, numbers=("look",), bias=False
 )
 DEVIATIONS = {"inpaint": 0.2, "denoise": 0.15}
-
-
-def awake(config: UNetConfig, seed: int = 0) -> UNet:
-    """A network in which everything that enters matters."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        network = UNet(config)
-    for name, value in network.named_parameters():
-        wide = 1.0 if "embed" in name else 0.5
-        with torch.no_grad():
-            spread = wide / max(1, value[0].numel()) ** 0.5 if value.ndim > 1 else 0.02
-            value.copy_(spread * torch.randn(value.shape, generator=generator))
-    return network
 
 
 def write_model(path: Path, task: str, seed: int = 0, **others: Any) -> Path:

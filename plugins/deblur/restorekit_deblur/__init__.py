@@ -1,4 +1,4 @@
-"""Undo a known blur: Gaussian, out of focus, motion, or a picture of the point spread.
+"""Undo a blur: Gaussian, out of focus, motion, or a picture of the point spread; found where not known.
 
 Half-quadratic splitting (Zhang 2021, DPIR) with restorekit's denoiser as the prior: each of a few stages
 solves for the picture that agrees with what was measured and is near the stage before, puts back some
@@ -17,28 +17,30 @@ if TYPE_CHECKING:
 
 TASK = rk.Task(
     name="deblur",
-    summary="Undo a known blur",
+    summary="Undo a blur, known or found in the picture",
     options=(
         rk.Option(
             "shape",
             str,
-            "gaussian",
-            "Of the blur, where no kernel is given.",
+            None,
+            "Of the blur; by default it is found in the picture.",
             choices=("gaussian", "disc", "motion"),
         ),
         rk.Option(
             "blur",
             float,
-            1.6,
-            "In pixels: a Gaussian's deviation, a disc's radius, a motion's length.",
+            None,
+            "In pixels: a Gaussian's deviation, a disc's radius, a motion's length; by default it is "
+            "found in the picture.",
             minimum=0.1,
             maximum=60.0,
         ),
         rk.Option(
             "angle",
             float,
-            0.0,
-            "Of a motion, in degrees, counter-clockwise from the right.",
+            None,
+            "Of a motion, in degrees, counter-clockwise from the right; by default it is found in the "
+            "picture.",
             minimum=-360.0,
             maximum=360.0,
         ),
@@ -78,23 +80,27 @@ def restorekit_prepare(
 ) -> rk.Plan | rk.Stage:
     """The source of the next denoising, after the stage before it; the first starts from the picture.
 
-    options: the task's, and in stages "iteration", which of them this is.
+    options: the task's, and in stages "iteration", which of them this is, with the blur that was found.
     """
-    from restorekit_deblur import kernels, splitting
+    from restorekit_deblur import estimate, kernels, splitting
 
     image, last = inputs["image"], options["iterations"]
-    iteration = options.get("iteration", last)
+    iteration, noise = options.get("iteration", last), options["noise"]
+    found, known = None, {}
+    if "kernel" not in inputs:
+        found = estimate.completed(image, options["shape"], options["blur"], options["angle"])
+        known = dict(zip(("shape", "blur", "angle"), found, strict=True))
+    noise = splitting.noise_level(image) if noise is None else noise
+    size, facts = (image.shape[-2], image.shape[-1]), {**known, "noise": round(noise, 2)}
+    if found == estimate.SHARP:
+        return rk.Plan(size, facts, image, areas=())  # it stays as it is
     if iteration > 1 and "stage" not in inputs:
-        return rk.Stage(inputs, {**options, "iteration": iteration - 1})
-    if "kernel" in inputs:
-        kernel = kernels.of_picture(inputs["kernel"])
-    else:
-        kernel = kernels.of_shape(options["shape"], options["blur"], options["angle"])
-    noise = splitting.noise_level(image) if options["noise"] is None else options["noise"]
+        return rk.Stage(inputs, {**options, **known, "iteration": iteration - 1})
+    kernel = kernels.of_shape(*found) if found else kernels.of_picture(inputs["kernel"])
     level = splitting.levels(noise, last)[iteration - 1]
     source = splitting.solved(image, inputs.get("stage", image), kernel, noise / level)
     source = splitting.noised(source, level, iteration)
-    return rk.Plan((image.shape[-2], image.shape[-1]), {"noise": round(noise, 2)}, source)
+    return rk.Plan(size, facts, source)
 
 
 @rk.hookimpl
@@ -114,7 +120,8 @@ def restorekit_degrade(
 
     from restorekit_deblur import kernels
 
-    kernel = kernels.of_shape(options["shape"], options["blur"], options["angle"])
+    shape, angle = options["shape"] or "gaussian", options["angle"] or 0.0
+    kernel = kernels.of_shape(shape, options["blur"] or 1.6, angle)
     draw = torch.Generator(clean.device).manual_seed(seed)
     noise = torch.randn(clean.shape, generator=draw, device=clean.device)
     blurred = kernels.convolved(clean, kernel)
