@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from restorekit.images.alpha import premultiply, unpremultiply
+    from restorekit.images.alpha import premultiply, unpremultiply, visible
     from restorekit.images.arrays import from_array, to_like
     from restorekit.images.formats import check_size, format_for, is_image_suffix
     from restorekit.images.picture import Header, Metadata, Picture, quantise
@@ -35,6 +35,7 @@ _HOME = {
     "strip": "provenance",
     "to_like": "arrays",
     "unpremultiply": "alpha",
+    "visible": "alpha",
     "with_provenance": "provenance",
     "write": "writer",
     "write_frames": "writer",
@@ -57,6 +58,7 @@ __all__ = [
     "strip",
     "to_like",
     "unpremultiply",
+    "visible",
     "with_provenance",
     "write",
     "write_frames",

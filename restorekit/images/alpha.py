@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from restorekit.images.picture import Planes, unit
+from restorekit.images.picture import Picture, Planes, unit
 
 # Half a step of 16 bits: below it a pixel is written with alpha 0.
 _INVISIBLE = 0.5 / 65535
@@ -24,6 +24,13 @@ def unpremultiply(color: Planes, alpha: Planes) -> Planes:
     visible = alpha > _INVISIBLE
     divisor = np.where(visible, alpha, 1)[..., None]
     return np.clip(color / divisor, 0, 1) * visible[..., None]
+
+
+def visible(picture: Picture) -> Planes:
+    """A picture's colour planes, black where nothing shows: what lies hidden there means nothing."""
+    if picture.alpha is None:
+        return picture.color
+    return picture.color * (picture.alpha > 0)[..., None]
 
 
 def over(color: Planes, alpha: Planes, background: float) -> Planes:

@@ -42,9 +42,11 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class ExrFile:
-    """Everything that a file holds."""
+    """Everything that a file holds. picture: the name of the layer that is its picture; "" for the one
+    that has a usual name."""
 
     parts: Sequence[Part]
+    picture: str = ""
 
     def replaced(self, part: int, values: Mapping[str, Planes]) -> ExrFile:
         """The file with other values in some channels of a part, each in the type it has.
@@ -61,7 +63,7 @@ class ExrFile:
         new = {name: _like(plane, old.channels[name]) for name, plane in values.items()}
         parts = list(self.parts)
         parts[part] = replace(old, channels={**old.channels, **new})
-        return ExrFile(parts)
+        return replace(self, parts=parts)
 
 
 def _like(plane: Planes, old: Planes) -> Planes:

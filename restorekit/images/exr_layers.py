@@ -58,6 +58,20 @@ class Layer:
     name: str
     channels: tuple[str, str, str]
 
+    @property
+    def last(self) -> str:
+        """The last part of its name, without view layer or part."""
+        return self.name.rpartition(".")[2]
+
+
+def same_size(file: ExrFile, one: Layer, other: Layer) -> bool:
+    """Whether two layers have pixels at the same places."""
+    return file.parts[one.part].size == file.parts[other.part].size
+
+
+PREFIX = "layer:"
+"""Before the name of a layer where a file could be named too."""
+
 
 def layers(file: ExrFile) -> list[Layer]:
     """Every layer of three channels, in the order of the file."""
@@ -86,19 +100,15 @@ def find(file: ExrFile, role: str, wanted: str = "") -> Layer | None:
     known = layers(file)
     if wanted:
         for layer in known:
-            if wanted in (layer.name, _last(layer.name)):
+            if wanted in (layer.name, layer.last):
                 return layer
         names = ", ".join(layer.name or "RGB" for layer in known) or "none"
         raise UsageError(f"there is no layer {wanted!r}; the file has {names}")
     for name in _NAMES[role]:
         for layer in known:
-            if name in (layer.name.lower(), _last(layer.name).lower()):
+            if name in (layer.name.lower(), layer.last.lower()):
                 return layer
     return known[0] if role == "image" and len(known) == 1 else None
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
 
 
 def planes(file: ExrFile, layer: Layer) -> Planes:

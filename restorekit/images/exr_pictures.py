@@ -7,15 +7,17 @@ any; alpha is kept with the file's other channels.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from restorekit.errors import ImageError
-from restorekit.images import exr_layers
+from restorekit.errors import ImageError, UsageError
+from restorekit.images import exr_layers, exr_passes
 from restorekit.images.exr import ExrFile, plain_exr, read_exr, write_exr
+from restorekit.images.exr_layers import Layer
 from restorekit.images.failures import reading, unreadable
 from restorekit.images.formats import Format
 from restorekit.images.pfm import read_pfm, size_of
@@ -32,7 +34,7 @@ def light_header(path: Path, entry: Format) -> Header:
             height, width, channels, _, _ = _told(path, lambda: size_of(file.read(128)))
         return Header("PFM", width, height, "RGB;32" if channels == 3 else "F", 32)
     file = read_exr(path)
-    height, width = file.parts[_beauty(path, file).part].size
+    height, width = file.parts[_shown(path, file).part].size
     return Header("EXR", width, height, "RGB;32", 32)
 
 
@@ -43,15 +45,30 @@ def light_picture(path: Path, entry: Format) -> Picture:
             light = _told(path, lambda: read_pfm(file))
         return Picture(light, None, 32, "RGB;32" if light.shape[2] == 3 else "F", "PFM")
     file = read_exr(path)
-    beauty = _beauty(path, file)
-    found = {role: exr_layers.find(file, role) for role in PASSES}
-    size = file.parts[beauty.part].size
+    return _of_layer(file, _shown(path, file), {})
+
+
+def _shown(path: Path, file: ExrFile) -> Layer:
+    """The beauty, or the first layer of a file that names none."""
+    layer = exr_layers.find(file, "image") or next(iter(exr_layers.layers(file)), None)
+    if layer is None:
+        raise unreadable(path, "it has no layer of three channels")
+    return layer
+
+
+def _of_layer(file: ExrFile, beauty: Layer, wanted: Mapping[str, str]) -> Picture:
+    """A layer as a picture, with the passes of its size; wanted: names of passes by role."""
+    found = {role: exr_layers.find(file, role, wanted.get(role, "")) for role in PASSES}
     layers = {
         role: layer
         for role, layer in found.items()
-        if layer and file.parts[layer.part].size == size
+        if layer and (role in wanted or exr_layers.same_size(file, layer, beauty))
     }
     named = [f"{role} from {layer.name}" for role, layer in layers.items()]
+    usual = exr_layers.find(file, "image")
+    if beauty != usual:
+        file = replace(file, picture=beauty.name)
+        named.insert(0, f"picture from {beauty.name or 'RGB'}")
     return Picture(
         exr_layers.planes(file, beauty),
         None,
@@ -59,19 +76,60 @@ def light_picture(path: Path, entry: Format) -> Picture:
         "RGB;32",
         "EXR",
         Metadata(exr=file),
-        (f"its passes: {', '.join(named)}",) if named else (),
+        (f"its layers: {', '.join(named)}",) if named else (),
         {role: exr_layers.planes(file, layer) for role, layer in layers.items()},
     )
 
 
-def _beauty(path: Path, file: ExrFile) -> exr_layers.Layer:
-    layer = exr_layers.find(file, "image")
-    if layer is None:
-        names = (
-            ", ".join(found.name for found in exr_layers.layers(file)) or "none of three channels"
-        )
-        raise unreadable(path, f"none of its layers is the picture by its name; it has {names}")
-    return layer
+def chosen(picture: Picture, name: str, passes: Mapping[str, str]) -> Picture:
+    """The picture that a person chose of its file: the layer of a name, or the beauty where it is "".
+
+    passes: names of layers by role ("albedo", "normal"). Raises UsageError for a layer that is not
+    there, for names where there is no OpenEXR file, and where there is no name and no beauty.
+    """
+    file = picture.metadata.exr
+    if file is None:
+        if name or passes:
+            asked = name or next(iter(passes.values()))
+            raise UsageError(f"there is no layer {asked!r}; only OpenEXR files have layers")
+        return picture
+    beauty = exr_layers.find(file, "image", name)
+    if beauty is None:
+        names = ", ".join(layer.name for layer in exr_layers.layers(file))
+        raise UsageError(f"none of its layers is the picture by its name; it has {names}")
+    if not passes and beauty == exr_layers.find(file, "image", file.picture):
+        return picture
+    return _of_layer(file, beauty, passes)
+
+
+def with_light_passes(
+    picture: Picture, result: Picture, restore: Callable[[Picture], Picture]
+) -> Picture:
+    """The result with the light passes of its file restored as well, so that they still make it.
+
+    restore: what makes a result of a picture and its passes. A term of Cycles is restored as light
+    times colour, that colour for its albedo. Raises UsageError where there are none.
+    """
+    file = picture.metadata.exr
+    beauty = exr_layers.find(file, "image", file.picture) if file else None
+    made = exr_passes.makeups(file, beauty) if file and beauty else []
+    if not file or not made:
+        raise UsageError("it has no light passes of a name that is known")
+
+    def restored(light: Planes, colour: Layer | None = None) -> Planes:
+        own = {} if colour is None else {"albedo": exr_layers.planes(file, colour)}
+        part = replace(picture, color=light, passes={**picture.passes, **own}, notes=())
+        # Terms of two signs would cancel, and the rounding of half precision would not.
+        darkest = light.min(where=np.isfinite(light), initial=0)
+        return np.maximum(restore(part).color, darkest)
+
+    after = file
+    for makeup in made:
+        values = [restored(term.value(file), term.colour) for term in makeup.terms]
+        rest = exr_passes.residual(file, makeup, picture.color)
+        rest = None if rest is None else restored(rest)
+        after = exr_passes.recombined(after, makeup, values, rest, result.color)
+    return replace(result, metadata=replace(result.metadata, exr=after))
 
 
 def _told(path: Path, work: Callable[[], Any]) -> Any:
@@ -85,7 +143,7 @@ def write_light_exr(file: BinaryIO, light: Planes, source: ExrFile | None) -> No
     """Write (H, W, 1 or 3) floats as the picture of the file they come from, or of a new one."""
     whole = plain_exr(light)
     if source is not None:
-        layer = exr_layers.find(source, "image")
+        layer = exr_layers.find(source, "image", source.picture)
         if layer is not None and light.shape[:2] == source.parts[layer.part].size:
             values = np.broadcast_to(light, (*light.shape[:2], 3))
             whole = exr_layers.with_planes(source, layer, values)

@@ -46,6 +46,7 @@ def survey(file: BinaryIO, length: int) -> Survey:
     return Survey(
         size=struct.unpack(">LL", header[:8]) if len(header) >= 8 else (0, 0),
         missing=missing,
+        bits=header[8] if len(header) > 8 else 0,
         manifest=manifest,
         exif=exif,
         xmp=xmp.encode() if xmp else None,

@@ -16,7 +16,7 @@ from restorekit.images.formats import Format, sniff
 from restorekit.images.metadata import gather
 from restorekit.images.orientation import orient
 from restorekit.images.picture import Header, Metadata, Picture
-from restorekit.images.source import Source, check_pixels, opened
+from restorekit.images.source import Source, check_bytes, check_pixels, opened
 
 MAX_PIXELS = 500_000_000
 MAX_FRAMES = 10_000
@@ -29,7 +29,7 @@ def probe(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Header:
     several frames or pages, which it counts.
     """
     path = Path(path)
-    if entry := _light(path):
+    if entry := _light(path, max_pixels):
         header = light_header(path, entry)
         check_pixels(path, header.width, header.height, max_pixels)
         return header
@@ -37,9 +37,12 @@ def probe(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Header:
         return source.header
 
 
-def _light(path: Path) -> Format | None:
-    """The format of a file of linear light; None for any other, and for what is no file."""
+def _light(path: Path, max_pixels: int) -> Format | None:
+    """The format of a file of linear light; None for any other. Raises ImageError where it is
+    longer than any picture of so many pixels."""
     with reading(path), path.open("rb") as file:
+        check_bytes(path, file.seek(0, 2), max_pixels)
+        file.seek(0)
         entry = sniff(file.read(32))
     return entry if entry and entry.light else None
 
@@ -48,10 +51,11 @@ def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture in a file, told by its content and not by its name, upright.
 
     Raises ImageError, one sentence with the file's name, when it is missing, empty, damaged,
-    cut short, larger than `max_pixels`, of a kind that would come out wrong, or more than one.
+    cut short, larger than `max_pixels` or than such a picture's file could be, of a kind that would
+    come out wrong, or more than one.
     """
     path = Path(path)
-    if entry := _light(path):
+    if entry := _light(path, max_pixels):
         probe(path, max_pixels=max_pixels)
         return light_picture(path, entry)
     with opened(path, max_pixels) as source:
@@ -78,7 +82,7 @@ def frames(
     more than `max_frames`.
     """
     path = Path(path)
-    if _light(path):
+    if _light(path, max_pixels):
         yield read(path, max_pixels=max_pixels)
         return
     with opened(path, max_pixels) as source:
@@ -86,8 +90,7 @@ def frames(
         if count > max_frames:
             raise unreadable(
                 path,
-                f"it has {count:,} frames and the limit is {max_frames:,}; raise the limit "
-                "(max_frames) if you trust the file",
+                f"it has {count:,} frames and the limit is {max_frames:,}; split it into shorter files",
             )
         yield _picture(source)
         for number in range(1, count):

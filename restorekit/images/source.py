@@ -23,6 +23,8 @@ from restorekit.images.tiff_samples import Layout, Tiff, layout_of
 _READ_MODES = frozenset(
     {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"}
 )
+_BYTES_PER_PIXEL = 32  # four channels of 64 bits: more than any picture that is read has
+_SMALL = 1 << 28  # bytes of a file that is no danger, whatever it holds
 _NEW_SUBFILE_TYPE, _BITS, _ORIENTATION, _SUB_FILES, _DNG_VERSION = 254, 258, 274, 330, 50706
 _SURVEYS: dict[str, Callable[[BinaryIO, int], Survey]] = {
     "PNG": png_chunks.survey,
@@ -163,7 +165,18 @@ def check_pixels(path: Path, width: int, height: int, max_pixels: int) -> None:
         raise unreadable(
             path,
             f"it has {width:,} x {height:,} = {width * height:,} pixels and the limit is "
-            f"{max_pixels:,}; raise the limit (max_pixels) if you trust the file",
+            f"{max_pixels:,}; raise the limit (--max-pixels) if you trust the file",
+        )
+
+
+def check_bytes(path: Path, length: int, max_pixels: int) -> None:
+    """Raise ImageError for a file that no picture of so many pixels would need, before it is read."""
+    most = max(_BYTES_PER_PIXEL * max_pixels, _SMALL)
+    if length > most:
+        raise unreadable(
+            path,
+            f"it has {length:,} bytes and the limit is {most:,}, {_BYTES_PER_PIXEL} for each pixel "
+            "allowed; raise that limit (--max-pixels) if you trust the file",
         )
 
 

@@ -108,7 +108,7 @@ def _sizes(restorer: Restorer, before: tuple[int, int]) -> list[tuple[int, int]]
         return [before]
     stages: list[tuple[int, int]] = []
 
-    def staged(plan: Plan, picture: Tensor) -> Tensor:  # noqa: ARG001 (the restorer's call form)
+    def staged(plan: Plan, picture: Tensor, depth: int) -> Tensor:  # noqa: ARG001 (its call form)
         stages.append(plan.size)
         return _empty(plan.size)
 

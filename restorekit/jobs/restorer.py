@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import uniform_times
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
-from restorekit.images import Picture, premultiply, quantise, unpremultiply
+from restorekit.images import Picture, premultiply, quantise, unpremultiply, visible
+from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
+from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
 from restorekit.jobs.settings import Settings
 from restorekit.models import store
@@ -33,16 +35,8 @@ BYTES_PER_PIXEL = 220  # of working memory to an output pixel of a network call,
 SMALLEST_TILE = 1 << 18
 LARGEST_CALL = 1 << 24  # pixels: 3 GiB; margins then cost less than a tenth at 24 megapixels
 
-Tell = Callable[[int, int], None]
-"""Told of progress: output pixels done, and of how many."""
-
-
 Planned = Callable[[Plan], None]
 """Given the plan before any work; raises where its size cannot be written."""
-
-
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def _any_plan(plan: Plan) -> None:
@@ -98,7 +92,7 @@ class Restorer:
     def __call__(
         self,
         picture: Picture,
-        tell: Tell = _silent,
+        tell: Tell = silent,
         planned: Planned = _any_plan,
         companions: Mapping[str, Picture] | None = None,
     ) -> Picture:
@@ -108,7 +102,15 @@ class Restorer:
         bounded by the budget; when it runs out, tiles are halved and the picture is begun again.
         Raises RestoreError.
         """
-        others = self._others({**self._passes(picture), **(companions or {})})
+        picture, companions = chosen_layers(picture, self.task, self.options), companions or {}
+        result = self._whole(picture, companions, tell, planned)
+        silently = partial(self._whole, companions=companions, tell=silent, planned=_any_plan)
+        return with_light_passes(picture, result, self.options, silently)
+
+    def _whole(
+        self, picture: Picture, companions: Mapping[str, Picture], tell: Tell, planned: Planned
+    ) -> Picture:
+        others = self._others({**passes(picture, self.task), **companions})
         while True:
             try:
                 with devices.as_written(self.device):
@@ -128,15 +130,6 @@ class Restorer:
                     ) from error
                 self.budget = max(self.budget // 2, smallest)
 
-    def _passes(self, picture: Picture) -> dict[str, Picture]:
-        """The passes of the picture's own file that the task takes and a person named no file for."""
-        named = {c.name for c in self.task.companions if self.options.get(c.name) is None}
-        return {
-            name: Picture(planes, depth=32)
-            for name, planes in picture.passes.items()
-            if name in named
-        }
-
     def _others(self, companions: Mapping[str, Picture]) -> dict[str, Tensor]:
         """The further images as tensors; UsageError where one is missing or not the task's."""
         known = {companion.name: companion for companion in self.task.companions}
@@ -146,7 +139,7 @@ class Restorer:
             given = name in companions or self.options.get(name) is not None
             if companion.required and not given:
                 raise UsageError(f"{self.task.name} needs --{name}: {companion.help}")
-        return {name: self._tensor(image.color) for name, image in companions.items()}
+        return {name: self._tensor(visible(image)) for name, image in companions.items()}
 
     def _tensor(self, planes: np.ndarray) -> Tensor:
         """Planes as the task's hooks are given them, (1, 3, H, W)."""
@@ -163,18 +156,19 @@ class Restorer:
         even = alpha is None or alpha.min() == alpha.max()
         if alpha is not None and not even:
             color, depth = premultiply(color, alpha), 32
-        plan = self._plan({"image": to_tensor(color), **others}, self.options)
+        at = chain(tell)
+        plan = self._plan({"image": to_tensor(color), **others}, at)
         planned(plan)
         check_room(plan.size, color.shape[2] * depth // 8 * (1 if even else 3))
-        result = self._planes(plan, color, depth, tell)
+        result = self._planes(plan, color, depth, at(-1))
         if alpha is None:
             return replace(picture, color=result)
         if even:  # an opaque picture stays opaque, and its colours are those it has without alpha
             return replace(
                 picture, color=result, alpha=np.full(plan.size, alpha.flat[0], alpha.dtype)
             )
-        shape = self._plan({"image": to_tensor(alpha[..., None]), **others}, self.options)
-        restored = self._planes(shape, alpha[..., None], 32, _silent)[..., 0]
+        shape = self._plan({"image": to_tensor(alpha[..., None]), **others}, chain(silent))
+        restored = self._planes(shape, alpha[..., None], 32, silent)[..., 0]
         result = unpremultiply(result, restored)
         keep_even_parts(restored, alpha)
         result[restored == 0] = 0  # nothing shows there: no need to keep noise in the file
@@ -188,10 +182,11 @@ class Restorer:
         inputs = {"image": self._tensor(color), **others}
         if alpha is not None:
             inputs["alpha"] = self._tensor(alpha[..., None])
-        plan = self._plan(inputs, self.options)
+        at = chain(tell)
+        plan = self._plan(inputs, at)
         planned(plan)
         check_room(plan.size, color.shape[2] * picture.depth // 8)
-        result = self._planes(plan, color, picture.depth, tell)
+        result = self._planes(plan, color, picture.depth, at(-1))
         if alpha is None:
             return replace(picture, color=result)
         opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
@@ -200,18 +195,22 @@ class Restorer:
             laid(shape, alpha, plan.place)
         return replace(picture, color=result, alpha=shape)
 
-    def _plan(self, inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
-        """The task's plan, after the stages it asks for."""
-        return self.planned(inputs, options, self._staged)
+    def _plan(self, inputs: Mapping[str, Tensor], at: Callable[[int], Tell]) -> Plan:
+        """The task's plan, after the stages it asks for, each of which tells at its depth."""
+
+        def staged(plan: Plan, picture: Tensor, depth: int) -> Tensor:
+            return self._staged(plan, picture, at(depth))
+
+        return self.planned(inputs, self.options, staged)
 
     def planned(
         self,
         inputs: Mapping[str, Tensor],
         options: Mapping[str, Any],
-        staged: Callable[[Plan, Tensor], Tensor],
+        staged: Callable[[Plan, Tensor, int], Tensor],
         depth: int = 0,
     ) -> Plan:
-        """The task's plan; staged(plan, picture) gives the result of each stage before it.
+        """The task's plan; staged(plan, picture, depth) gives the result of each stage before it.
 
         Raises PluginError where stages do not end.
         """
@@ -224,16 +223,16 @@ class Restorer:
                 self.listing.name,
             )
         before = self.planned(answer.inputs, answer.options, staged, depth + 1)
-        result = staged(before, answer.inputs["image"])
+        result = staged(before, answer.inputs["image"], depth)
         plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": result}, options=options)
         assert isinstance(plan, Plan)  # the contract is checked at every call
         return plan
 
-    def _staged(self, plan: Plan, picture: Tensor) -> Tensor:
+    def _staged(self, plan: Plan, picture: Tensor, tell: Tell) -> Tensor:
         """(1, 3, H, W): a stage's picture restored."""
         image = torch.empty(1, 3, *plan.size)
         image.copy_(_beneath(picture, plan))
-        for box, x0 in self._windows(plan):
+        for box, x0 in self._windows(plan, tell):
             rows, columns = box.slices()
             image[..., rows, columns] = self.hooks.restorekit_finish(plan=plan, box=box, x0=x0)
         return image
@@ -251,10 +250,7 @@ class Restorer:
         def sampled(values: Tensor) -> np.ndarray:
             return self._samples(values.mean(1, keepdim=True) if grey else values, depth)
 
-        windows = self._windows(plan)
-        whole = Box(0, 0, *plan.size)
-        done, total = 0, sum(region.clip(whole).pixels for region in self._regions(plan))
-        for box, x0 in windows:
+        for box, x0 in self._windows(plan, tell):
             finished = self.hooks.restorekit_finish(plan=plan, box=box, x0=x0)
             rows, columns = box.slices()
             part = result[rows, columns]
@@ -264,8 +260,6 @@ class Restorer:
             else:  # what has not changed keeps the samples it had, whatever a float's last bit says
                 before = sampled(to_tensor(part))
                 np.copyto(part, samples, where=samples != before)
-            done += box.pixels
-            tell(done, total)
         return result
 
     def _regions(self, plan: Plan) -> list[Box]:
@@ -274,7 +268,9 @@ class Restorer:
     def _tiled(self) -> Engine:
         return replace(self.engine, budget=self.budget)
 
-    def _windows(self, plan: Plan):
+    def _windows(self, plan: Plan, tell: Tell) -> Iterator[tuple[Box, Tensor]]:
+        """The windows of a plan with their x0; each is told of when it has been put away."""
+
         def condition(box: Box) -> Condition:
             known = self.hooks.restorekit_condition(plan=plan, box=box)
             self._check_fits_model(known)
@@ -285,7 +281,9 @@ class Restorer:
 
         corrects = len(self.hooks.restorekit_correct.get_hookimpls()) > 1
         observed = bool(self.hooks.restorekit_step.get_hookimpls())
-        return self._tiled().restore(
+        whole = Box(0, 0, *plan.size)
+        done, total = 0, sum(region.clip(whole).pixels for region in self._regions(plan))
+        for box, x0 in self._tiled().restore(
             plan.size,
             self.runs(),
             condition,
@@ -294,7 +292,10 @@ class Restorer:
             strength=self.settings.strength,
             seed=self.settings.seed,
             watch=(lambda event: self.hooks.restorekit_step(event=event)) if observed else None,
-        )
+        ):
+            yield box, x0
+            done += box.pixels
+            tell(done, total)
 
     def _check_fits_model(self, known: Condition) -> None:
         """PluginError where the condition is not what the model was trained with."""

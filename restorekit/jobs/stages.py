@@ -29,11 +29,12 @@ from restorekit.images.failures import reading, shown, writing
 from restorekit.images.formats import format_for
 from restorekit.images.reader import MAX_PIXELS
 from restorekit.jobs import companions
-from restorekit.jobs.checks import check_result
+from restorekit.jobs.checks import check_result, reprojection
 from restorekit.jobs.manifest import Content, Entry, Manifest, content, digest
+from restorekit.jobs.progress import Tell, part_of
 from restorekit.jobs.recipe import recipe
 from restorekit.jobs.report import Report
-from restorekit.jobs.restorer import Restorer, Tell
+from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.scan import Shard, Target, one_file, place, resolve
 from restorekit.task import Plan
 
@@ -276,17 +277,18 @@ class Stages:
             named = f"{attempt.source} ({beside})" if beside else str(attempt.source)
             raise ImageError(f"{named}: {error}") from error
 
-    def _check(self, picture: Picture, result: Picture) -> None:
+    def _check(self, attempt: Attempt, picture: Picture, result: Picture) -> None:
         if not self.restorer.task.exact:  # which may rightly fill a hole with anything
             check_result(picture, result)
+            attempt.facts |= reprojection(picture, result)
 
     def _restore_several(self, attempt: Attempt, staged: Path, tell: Tell) -> None:
         def results() -> Iterator[Picture]:
             given = frames(attempt.source, max_pixels=self.saving.max_pixels)
             for number, picture in enumerate(given):
                 attempt.notes += [note for note in picture.notes if note not in attempt.notes]
-                result = self._restored(attempt, picture, _part_of(tell, number, count))
-                self._check(picture, result)
+                result = self._restored(attempt, picture, part_of(tell, number, count))
+                self._check(attempt, picture, result)
                 yield self._told(attempt, result)
             self._check_unchanged(attempt)
 
@@ -317,7 +319,7 @@ class Stages:
         picture, result = attempt.picture, attempt.result
         if picture is None or result is None:
             return
-        self._check(picture, result)
+        self._check(attempt, picture, result)
         attempt.notes += picture.notes
         attempt.picture = None
         told = self._told(attempt, result)
@@ -382,10 +384,6 @@ class Stages:
 
     def _recipe(self, attempt: Attempt) -> Mapping[str, Any]:
         return {**self.recipe, "format": attempt.target.format}
-
-
-def _part_of(tell: Tell, number: int, count: int) -> Tell:
-    return lambda done, total: tell(number * total + done, count * total)
 
 
 def _damaged(path: Path) -> bool:

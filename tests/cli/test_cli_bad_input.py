@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from outer_kit import Run, bomb, noise, one_sentence, pixels_of, save, tree
 
+from restorekit.engine.denoiser import Preconditioned
 from restorekit.images import encode as encode_module
 from restorekit.jobs import run as jobs_run
 from restorekit.jobs import scan
@@ -193,6 +194,29 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_finishes(
     ran = upscale(tmp_path / "in", "-o", tmp_path / "out")
     assert f"6 found = {6 - done} done + {done} skipped + 0 failed" in ran.err
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.user("C1")
+def test_ctrl_c_ends_with_the_tile_in_hand(
+    upscale: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a picture of many tiles no further one is begun, and nothing of it is left."""
+    calls, original = [], Preconditioned.__call__
+
+    def interrupted(self: Any, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            _thread.interrupt_main()
+        return original(self, *arguments)
+
+    photo = save(tmp_path / "a.png", noise(200, 200))
+    with monkeypatch.context() as patched:
+        patched.setattr(Preconditioned, "__call__", interrupted)
+        ran = upscale(photo, "-o", tmp_path / "out", "--tile", 64)
+    assert (ran.code, len(calls)) == (130, 3)
+    assert "1 found = 0 done + 0 skipped + 0 failed + 1 left" in ran.err
+    assert tree(tmp_path / "out") == {}
+    assert upscale(photo, "-o", tmp_path / "out", "--tile", 64).code == 0
 
 
 def test_ctrl_c_before_the_run_says_so(

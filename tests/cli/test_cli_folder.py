@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -251,9 +252,28 @@ def test_progress_shows_the_file_its_number_and_the_time_left(
     line = capsys.readouterr().err
     assert "2/4  0.10 images/s  30.0 s left" in line
     assert "ü\\n.png" in line
+    for skipped, expected in ((0, "0.40 images/s  0.0 s left"), (3, "0.10 images/s  0.0 s left")):
+        progress.show(Step(Path("d.png"), 4, 1.0, skipped))  # what was skipped is no work done
+        assert expected in capsys.readouterr().err
     assert task.clock(4.21) == "4.2 s"
     assert task.clock(187) == "3:07"
     assert task.clock(3765) == "1:02:45"
+
+
+@pytest.mark.user("C8")
+def test_a_person_at_a_terminal_sees_every_file_go_by(
+    upscale: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.png")
+    for quiet, looking in (([], True), (["--quiet"], True), ([], False)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda looking=looking: looking)
+        ran = upscale(tmp_path / "in", "-o", tmp_path / "out", "--overwrite", *quiet)
+        drawn = ran.err.split("\r\x1b[K")
+        for number, name in enumerate("abc", 1):
+            lines = [line for line in drawn if f"{number}/3" in line and f"{name}.png" in line]
+            assert bool(lines) == (looking and not quiet)
+            assert all(" left  " in line for line in lines)
 
 
 @pytest.mark.user("C4")

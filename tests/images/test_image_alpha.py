@@ -11,7 +11,7 @@ from PIL import Image
 
 from restorekit.errors import UsageError
 from restorekit.images import Picture, premultiply, quantise, read, unpremultiply, write
-from restorekit.images.alpha import over
+from restorekit.images.alpha import over, visible
 
 UNIT = st.floats(0, 1, width=32)
 
@@ -98,3 +98,14 @@ def test_opaque_alpha_is_no_loss_for_jpeg(tmp_path: Path) -> None:
 def test_planes_of_the_wrong_kind_are_refused(color: np.ndarray, alpha: np.ndarray | None) -> None:
     with pytest.raises(UsageError):
         Picture(color, alpha)
+
+
+def test_what_shows_a_little_is_kept_and_what_does_not_is_black() -> None:
+    """At every depth, in the type it has."""
+    for dtype in (np.uint8, np.uint16, np.float32):
+        color = np.full((2, 3, 3), 1, dtype)
+        alpha = np.array([[0, 1e-3, 1], [0, 0.5, 0]], np.float32)
+        found = visible(Picture(color, alpha))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found[..., 0], [[0, 1, 1], [0, 1, 0]])
+        assert visible(Picture(color)) is color

@@ -235,6 +235,15 @@ def test_the_same_frames_give_the_same_bytes(tmp_path: Path, suffix: str) -> Non
     assert first == second
 
 
+@pytest.mark.user("B9")
+def test_a_moving_png_of_sixteen_bits_is_told_to_be_read_as_eight(tmp_path: Path) -> None:
+    for depth, notes in ((8, ()), (16, ("its 16 bits a sample were read as 8",))):
+        write_frames([replace(frame, depth=depth) for frame in film()], tmp_path / f"{depth}.png")
+        found = list(frames(tmp_path / f"{depth}.png"))
+        assert [frame.notes for frame in found] == [notes] * 3
+        assert {frame.depth for frame in found} == {8}
+
+
 def test_too_many_frames_are_refused_by_number(tmp_path: Path) -> None:
     write_frames(film(), tmp_path / "a.gif")
     assert len(list(frames(tmp_path / "a.gif", max_frames=3))) == 3

@@ -145,7 +145,21 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png_header(30_000, 30_000))
     said = refusal(tmp_path / "bomb.png")
     assert "30,000 x 30,000 = 900,000,000 pixels" in said
-    assert "the limit is 500,000,000; raise the limit" in said
+    assert "the limit is 500,000,000; raise the limit (--max-pixels)" in said
+
+
+def test_a_file_longer_than_any_such_picture_is_refused_unread(
+    files: dict[str, Path],
+) -> None:
+    """32 bytes a pixel, or 256 MiB, whichever is more."""
+    for suffix in (".png", ".tif", ".webp"):
+        os.truncate(files[suffix], (1 << 28) + 1)
+        for refused in (read, probe):
+            with pytest.raises(
+                ImageError, match=r"has 268,435,457 bytes and the limit is 268,435,456"
+            ):
+                refused(files[suffix], max_pixels=1 << 23)
+        assert probe(files[suffix], max_pixels=(1 << 23) + 1).width == 64
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -270,6 +270,28 @@ def test_a_picture_above_the_limit_is_refused_by_name(
     assert "640" in ran.err
 
 
+def test_a_file_above_the_limit_of_bytes_is_not_even_hashed(
+    upscale: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed, content = [], stages.content
+
+    def content_and_tell(path: Path, *known: Any) -> Any:
+        hashed.append(path.name)
+        return content(path, *known)
+
+    monkeypatch.setattr(stages, "content", content_and_tell)
+    os.truncate(folder / "b.png", (1 << 28) + 1)
+    ran = upscale(folder, "-o", tmp_path / "out", "--max-pixels", 1000)
+    assert ran.code == 1
+    (told,) = [line for line in ran.err.splitlines() if line.startswith("failed: ")]
+    assert "b.png" in told
+    assert "268,435,457 bytes and the limit is 268,435,456" in told
+    assert "--max-pixels" in told
+    assert sorted(tree(tmp_path / "out")) == ["a.png", "c.png", "d.png"]
+    assert hashed.count("a.png") == 2  # the source and its result
+    assert "b.png" not in hashed
+
+
 def test_large_pictures_are_read_one_at_a_time(
     upscale: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

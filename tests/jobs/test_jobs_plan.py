@@ -17,8 +17,10 @@ from outer_kit import Run, noise, pixels_of, save, tree
 from PIL import Image
 
 from restorekit.images import Picture
-from restorekit.jobs import plan
+from restorekit.jobs import plan, scan
+from restorekit.jobs import run as jobs
 from restorekit.jobs.restorer import Restorer
+from restorekit.jobs.stages import Saving, Stages
 
 
 @pytest.fixture
@@ -51,6 +53,31 @@ def test_a_plan_is_right_and_does_nothing(upscale: Run, folder: Path, tmp_path: 
     upscale(folder, "-o", out, "--scale", "1.5", "--format", "tiff")
     assert pixels_of(out / "a.tif").shape == (30, 47, 3)
     assert pixels_of(out / "s" / "b.tif").shape == (60, 75, 3)
+
+
+@pytest.mark.user("C10")
+@pytest.mark.parametrize("kind", ["keep", "png", "tiff", "jpg"])
+def test_pixels_disk_and_time_are_those_of_the_run(
+    restorer: Callable[..., Restorer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Pixels to the last, the disk's room within a factor of three, the time by the measured rate."""
+    for number, name in enumerate(("a.png", "b.jpg", "c.tif")):
+        save(tmp_path / "in" / name, noise(90, 120 + number, seed=number))
+    made, out = restorer(strength=0.0), tmp_path / "out"
+    targets = scan.targets(scan.scan([tmp_path / "in"], out), out, kind)
+    monkeypatch.setattr(plan, "_rate", lambda _: 1000.0)
+    stages = Stages.of(made, targets, out, Saving(), scan.Shard())
+    found = list(plan.forecasts(stages))
+    told = plan.totals(made, found, out)
+    assert jobs.run(made, targets, out).done == told.done == 3
+    for one in found:
+        with Image.open(one.path) as result:
+            assert one.work
+            assert result.size == one.work.size[::-1]
+        assert 1 / 3 <= one.disk / one.path.stat().st_size <= 3, one
+    assert told.megapixels * 1e6 == pytest.approx(sum(180 * (240 + 2 * n) for n in range(3)))
+    assert told.disk == sum(one.disk for one in found)
+    assert told.seconds == pytest.approx(sum(one.work.pixels for one in found if one.work) / 1000)
 
 
 def test_a_plan_knows_what_is_done(upscale: Run, folder: Path, tmp_path: Path) -> None:

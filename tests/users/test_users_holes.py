@@ -70,6 +70,73 @@ def test_masks_are_plain_files_one_for_all_or_one_for_each(inpaint: Run, tmp_pat
     np.testing.assert_array_equal(pixels_of(tmp_path / "r.png")[HOLE], texture(70, 90)[HOLE])
 
 
+@pytest.mark.user("H5")
+@pytest.mark.parametrize(
+    "given",
+    [["alpha"], ["#ff0000", "--grow", 3], ["scratches"], ["mask.png", "--grow", 5]],
+    ids=lambda given: given[0],
+)
+def test_the_mask_in_use_can_be_saved_looked_at_and_used_again(
+    inpaint: Run, tmp_path: Path, given: list[str]
+) -> None:
+    """Wherever it comes from: white is what was filled, black what was not, and from the saved files
+    the same seed makes the same pixels again."""
+    picture = texture(70, 90, channels=4)
+    picture[HOLE] = [255, 0, 0, 0]
+    picture[~HOLE, 3] = 255
+    folder = tmp_path / "in"
+    save(folder / "a.png", picture)
+    save(folder / "b" / "c.tif", np.rot90(picture, 2))
+    for name, hole in (("a.png", HOLE), ("b/c.png", np.rot90(HOLE, 2))):
+        save(tmp_path / "mask.png" / name, hole.astype(np.uint8) * 255)
+    mask = [tmp_path / given[0] if given[0].endswith("png") else given[0], *given[1:]]
+    ran = inpaint(folder, "--mask", *mask, "-o", tmp_path / "masks", "--save-mask")
+    assert ran.code == 0, ran.err
+    for out, how in (("out", mask), ("again", [tmp_path / "masks"])):
+        ran = inpaint(folder, "--mask", *how, "-o", tmp_path / out, "--seed", 7)
+        assert ran.code == 0, ran.err
+    for name in ("a.png", "b/c.tif"):
+        saved = pixels_of(tmp_path / "masks" / name)
+        assert saved[..., 3].min() == 255
+        white = (saved[..., :3] == 255).all(2)
+        assert (white | (saved[..., :3] == 0).all(2)).all()
+        before, first, second = (
+            pixels_of(place / name)[..., :3]
+            for place in (folder, tmp_path / "out", tmp_path / "again")
+        )
+        changed = np.any(first != before, axis=2)
+        assert not changed[~white].any()
+        assert changed[white].mean() > 0.9
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.user("H5")
+def test_a_mask_that_marks_nothing_is_saved_black(inpaint: Run, tmp_path: Path) -> None:
+    photo = save(tmp_path / "a.png", np.full((40, 50, 3), 90, np.uint8))
+    ran = inpaint(photo, "--mask", "#00ff00", "-o", tmp_path / "mask.png", "--save-mask")
+    assert ran.code == 0, ran.err
+    assert pixels_of(tmp_path / "mask.png").max() == 0
+
+
+@pytest.mark.user("H2")
+@pytest.mark.parametrize("hidden", [0, 255])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_strokes_on_a_clear_layer_are_a_mask(
+    inpaint: Run, tmp_path: Path, mode: str, hidden: int
+) -> None:
+    """As drawing programs save them: white where it shows, and anything where it does not."""
+    photo = save(tmp_path / "a.png", texture(70, 90))
+    plain = save(tmp_path / "plain.png", HOLE.astype(np.uint8) * 255)
+    colour = np.where(HOLE, 255, hidden).astype(np.uint8)
+    layers = [*[colour] * (len(mode) - 1), HOLE.astype(np.uint8) * 255]
+    drawn = save(tmp_path / "drawn.png", np.dstack(layers))
+    for mask in (plain, drawn):
+        ran = inpaint(photo, "--mask", mask, "-o", tmp_path / "out" / mask.name)
+        assert ran.code == 0, ran.err
+    results = [pixels_of(tmp_path / "out" / mask.name) for mask in (plain, drawn)]
+    np.testing.assert_array_equal(*results)
+
+
 @pytest.mark.user("H2")
 @pytest.mark.parametrize(
     ("mask", "words"),

@@ -5,7 +5,11 @@ Bounds are what a person relies on, with room for other weights; figures in docs
 
 from __future__ import annotations
 
+import base64
+import io
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from outer_kit import REPOSITORY, Run, pixels_of, save
 from PIL import Image, ImageDraw, ImageFont
 
 import restorekit
@@ -256,6 +261,30 @@ def test_every_level_of_noise_is_lowered(sigma: int) -> None:
         assert psnr(restorekit.denoise(noisy), truth) >= psnr(noisy, truth) + 1
     flat = np.clip(np.rint(120 + noise[:128, :128]), 0, 255).astype(np.uint8)
     assert restorekit.denoise(flat).std() <= 0.25 * flat.std()
+
+
+@pytest.mark.user("E8")
+def test_one_picture_is_tried_at_several_strengths_as_documented(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the commands of docs/folders.md: one page with all of it, pixel for pixel, to lay over each
+    other; more strength, more change."""
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "part.jpg", reduced(photograph("fur"), 4))
+    text = (REPOSITORY / "docs" / "folders.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n((?:restorekit .*\n)+restorekit compare .*)\n```", text)
+    for line in block.splitlines():
+        ran = run(*shlex.split(line)[1:])
+        assert ran.code == 0, ran.err
+    page = (tmp_path / "try.html").read_text(encoding="utf-8")
+    shown = re.findall(r'"data:image/\w+;base64,([^"]+)"', page)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(data))).size for data in shown]
+    assert sizes == [(256, 256)] * 3
+    plain, half, full = (
+        pixels_of(tmp_path / "try" / name / "part.jpg").astype(float)
+        for name in ("plain", "half", "full")
+    )
+    assert 0 < np.abs(half - plain).mean() < np.abs(full - plain).mean()
 
 
 @pytest.mark.user("E7")

@@ -25,6 +25,7 @@ HOOKS_1 = {
     "restorekit_degrade": ("clean", "options", "seed"),
     "restorekit_step": ("event",),
     "restorekit_models": (),
+    "restorekit_metrics": (),
     "restorekit_samplers": (),
 }
 """The hooks of specification 1 and their arguments, as plugins of 2026 are written for them."""
