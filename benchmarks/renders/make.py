@@ -85,8 +85,8 @@ def _named(frames: np.ndarray, prefix: str) -> dict[str, np.ndarray]:
     return named | {f"{prefix}depth": half(frames[..., 9])}
 
 
-def make(out: Path, split: str, numbers: range, reference: int) -> None:
-    """Render the scenes of a split that are not there yet."""
+def make(out: Path, split: str, numbers: range, reference: int, views: int) -> None:
+    """Render the scenes of a split that are not there yet, at most so many views of each."""
     samples = TEST_SAMPLES if reference else SAMPLES
     out = out / split
     out.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def make(out: Path, split: str, numbers: range, reference: int) -> None:
                 described = scenes.complete(handmade.SCENES[number](), Path(folder))
             else:
                 described = scenes.generate(FIRST[split] + number, Path(folder))
-            count = sum(name.startswith("view") for name in described)
+            count = min(views, sum(name.startswith("view") for name in described))
             paths = [out / f"{number:04d}-{view}.npz" for view in range(count)]
             if all(path.exists() for path in paths):
                 continue
@@ -126,11 +126,12 @@ def main() -> None:
     parser.add_argument("--split", choices=[*FIRST, "handmade"], required=True)
     parser.add_argument("--scenes", type=_range, required=True, help="FIRST:END")
     parser.add_argument("--reference", type=int, default=0, help="samples a pixel of references")
+    parser.add_argument("--views", type=int, default=scenes.VIEWS, help="of each scene at most")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     mi.set_variant("llvm_ad_rgb")
     dr.set_thread_count(given.threads)
-    make(given.out, given.split, given.scenes, given.reference)
+    make(given.out, given.split, given.scenes, given.reference, given.views)
 
 
 if __name__ == "__main__":

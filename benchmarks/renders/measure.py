@@ -1,9 +1,10 @@
 """Scores of denoise-render on test renders, beside filters and Open Image Denoise, in one run.
 
-    python benchmarks/renders/measure.py RENDERS --model denoise-render.safetensors --out table.csv
+    python benchmarks/renders/measure.py RENDERS [--model denoise-render.safetensors]
 
-RENDERS holds the folders test and handmade that make.py wrote with --reference. Protocol: render and
-reference are exposed alike, so that the reference's geometric mean luminance is .18; L becomes
+RENDERS holds the folders test and handmade that make.py wrote with --reference. Writes
+benchmarks/results/renders.json, of which tables.py makes the table of docs/render.md. Protocol: render
+and reference are exposed alike, so that the reference's geometric mean luminance is .18; L becomes
 L/(1 + L), then sRGB. PSNR, SSIM and LPIPS are of these pictures, SMAPE of the exposed light.
 """
 
@@ -13,14 +14,18 @@ L/(1 + L), then sRGB. PSNR, SSIM and LPIPS are of these pictures, SMAPE of the e
 from __future__ import annotations
 
 import argparse
-import csv
+import datetime
+import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from restorekit.evaluation import machine
 from restorekit.images.exr_display import to_display
 from restorekit.metrics import psnr, smape, ssim
 
@@ -28,6 +33,13 @@ Image = np.ndarray
 Inputs = Mapping[str, Image]
 Method = Callable[[Inputs], Image]
 KEY = 0.18
+SAMPLES = (1, 4, 16, 64)
+METRICS = ("psnr", "ssim", "smape", "lpips")
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+PROTOCOL = (
+    "render and reference exposed so that the reference's geometric mean luminance is .18; PSNR, SSIM "
+    "and LPIPS of sRGB(L/(1 + L)), SMAPE of the exposed light; means over views"
+)
 GUIDES = {"with": ("image", "albedo", "normal"), "without": ("image",)}
 
 
@@ -137,8 +149,7 @@ def methods(model: Path | None) -> dict[str, Method]:
         chosen["Open Image Denoise"] = open_image_denoise
     else:
         print("Open Image Denoise is left out: pip install pyoidn", file=sys.stderr)
-    if model is not None:
-        chosen["restorekit"] = restorekit_method(model)
+    chosen["restorekit"] = restorekit_method(model)
     return chosen
 
 
@@ -157,7 +168,9 @@ def scores(light: Image, reference: Image) -> dict[str, float]:
     return found
 
 
-def rows(folder: Path, chosen: Mapping[str, Method], samples: tuple[int, ...]) -> Iterator[dict]:
+def rows(
+    folder: Path, chosen: Mapping[str, Method], samples: Sequence[int]
+) -> Iterator[dict[str, Any]]:
     """One row for each view, number of samples, set of guides and method."""
     paths = [
         path for name in ("test", "handmade") for path in sorted((folder / name).glob("*.npz"))
@@ -174,32 +187,60 @@ def rows(folder: Path, chosen: Mapping[str, Method], samples: tuple[int, ...]) -
                     yield row | scores(work(inputs), scene["reference_color"])
 
 
-def summary(table: list[dict]) -> Iterator[str]:
-    """A line for each set, number of samples, guides and method: the means over views."""
-    metrics = [name for name in ("psnr", "ssim", "smape", "lpips") if table and name in table[0]]
-    keys = dict.fromkeys((r["set"], r["samples"], r["guides"], r["method"]) for r in table)
-    for key in keys:
-        mine = [r for r in table if (r["set"], r["samples"], r["guides"], r["method"]) == key]
-        means = "  ".join(f"{name} {np.mean([r[name] for r in mine]):.4f}" for name in metrics)
-        name, samples, guides, method = key
-        yield f"{name:9} {samples:3} spp {guides:8} {method:20} {means}  ({len(mine)})"
+def means(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each set, number of samples, guides and method: the means over views."""
+    named = ("set", "samples", "guides", "method")
+    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    for row in table:
+        groups.setdefault(tuple(row[name] for name in named), []).append(row)
+    return [
+        dict(zip(named, key, strict=True))
+        | {"views": len(mine)}
+        | {m: float(np.mean([row[m] for row in mine])) for m in METRICS if m in mine[0]}
+        for key, mine in groups.items()
+    ]
+
+
+def summary(table: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The means, to be read on a terminal."""
+    for row in means(table):
+        found = "  ".join(f"{m} {row[m]:.4f}" for m in METRICS if m in row)
+        place = f"{row['set']:9} {row['samples']:3} spp {row['guides']:8} {row['method']:21}"
+        yield f"{place} {found}  ({row['views']})"
+
+
+def write(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
+    """Write what was measured, on what, and when."""
+    packages = [name for name in ("pyoidn", "scikit-image", "lpips") if _installed(name)]
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "packages": {name: version(name) for name in packages},
+        "protocol": PROTOCOL,
+        "means": means(table),
+        "views": [dict(row) for row in table],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except ImportError:
+        return False
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("renders", type=Path)
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--samples", default="1,4,16,64")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--model", type=Path, help="weights other than the task's own")
     given = parser.parse_args()
-    samples = tuple(int(count) for count in given.samples.split(","))
-    table = list(rows(given.renders, methods(given.model), samples))
+    table = list(rows(given.renders, methods(given.model), SAMPLES))
+    if not table:
+        raise SystemExit(f"no renders with references in {given.renders}")
     print("\n".join(summary(table)))
-    if given.out and table:
-        with given.out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(table[0]))
-            writer.writeheader()
-            writer.writerows(table)
+    write(RESULTS / "renders.json", table)
 
 
 if __name__ == "__main__":

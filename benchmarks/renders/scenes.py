@@ -1,8 +1,7 @@
 """Procedural scenes for Mitsuba 3, one a seed: a room, an open field under a sky, or a table.
 
-A scene is a dictionary for `mitsuba.load_dict`. Nothing here is random but by the seed. All scenes
-are made of the same kinds of parts — meshes, four materials with textures, lamps and a sky, a lens —
-so that they compile to one program, which is kept from scene to scene.
+A scene is a dictionary for `mitsuba.load_dict`. Nothing here is random but by the seed. Every scene is
+made of the same kinds of parts: meshes, four kinds of material with textures, lamps, a sky, a lens.
 """
 
 # pyright: reportMissingImports=false
@@ -176,7 +175,7 @@ def things(rng: Rng, count: int, spread: float) -> Scene:
     made = palette(rng)
     names = sorted(made)
     for i in range(count):
-        # The first few have each material once, since every scene must hold every kind of part.
+        # The first few have each material once, so that every scene shows every kind.
         name = names[i] if i < 4 else str(rng.choice(names))
         reach = float(10 ** rng.uniform(-1.1, -0.1))
         at = [*(float(v) for v in rng.uniform(-spread, spread, 2)), reach]

@@ -1,7 +1,6 @@
 """Shapes as triangle meshes: PLY files, of which scenes are put together.
 
-Everything is a mesh of the same make (normals and texture coordinates at every vertex), so that all
-scenes compile to one program.
+Every mesh is of the same make: normals and texture coordinates at every vertex.
 """
 
 from __future__ import annotations

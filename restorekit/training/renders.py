@@ -1,7 +1,7 @@
 """Renders as training data: a noisy picture to learn from and another to learn towards.
 
 A file holds renders of one view that are independent of each other, of few samples each. The mean of
-some of them is the input, the mean of the others the target: it is noisy too, but on average right, and
+any of them is the input, the mean of the others the target: it is noisy too, but on average right, and
 that is enough (Noise2Noise, Lehtinen 2018). No reference is needed.
 """
 
@@ -24,25 +24,39 @@ from restorekit.errors import UsageError
 
 PASSES = ("albedo", "normal")
 _FARTHEST = 10.0
-"""A target so many deviations away or more pulls no harder: one firefly must not make a step."""
+"""A target so many times the estimate away or more pulls no harder: a firefly must not make a step."""
 
-_NEAR = 4  # pixels, of the local mean that weights are taken at
+_DARK = 0.02
+"""ε: of light below, the error counts and not its share; a display is linear there too."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One view: frames (K, 9, H, W) float16 — colour, albedo, normal — of samples (K,) a pixel each."""
+    """One view: frames (K, 9, H, W) float16 — colour, albedo, normal — of samples (K,) a pixel each,
+    no more than a dozen frames."""
 
     frames: Tensor
     samples: Tensor
 
-    def means(self, first: int, window: tuple[slice, slice]) -> tuple[Tensor, Tensor]:
-        """(9, h, w) of the first frames and (3, h, w), the colour alone, of the others."""
+    def means(self, chosen: Tensor, window: tuple[slice, slice]) -> tuple[Tensor, Tensor]:
+        """(9, h, w) of the chosen frames, (K,) bool, and (3, h, w), the colour alone, of the others."""
         part = self.frames[(..., *window)].float()
-        weights = self.samples.float()[:, None, None, None]
-        known = (part[:first] * weights[:first]).sum(0) / weights[:first].sum()
-        others = part[first:, :3]
-        return known, (others * weights[first:]).sum(0) / weights[first:].sum()
+        weights = torch.stack([chosen, ~chosen]) * self.samples.float()
+        weights = weights / weights.sum(1, keepdim=True)
+        known = torch.einsum("k,kchw->chw", weights[0], part)
+        return known, torch.einsum("k,kchw->chw", weights[1], part[:, :3])
+
+    def draw(self, draw: torch.Generator) -> Tensor:
+        """Which frames are the input, (K,) bool: any, but an eighth of the samples is the target's.
+
+        As likely as their samples are few: about as often 1 sample as 2 to 3, as 4 to 7, and so on.
+        """
+        count = len(self.samples)
+        choices = torch.arange(1, 2**count - 1)[:, None] >> torch.arange(count) & 1
+        given = choices.double() @ self.samples.double()
+        likely = torch.where(given <= 7 / 8 * self.samples.sum(), 1 / given, 0.0)
+        place = torch.multinomial(likely, 1, generator=draw)
+        return choices[int(place)].bool()
 
 
 def read_view(path: Path) -> View:
@@ -105,8 +119,8 @@ class Renders:
         if min(height, width) < size:
             raise UsageError(f"a render of {width} x {height} is smaller than crops of {size}")
         top, left = below(height - size + 1), below(width - size + 1)
-        first = 1 + below(len(view.samples) - 1)
-        known, target = view.means(first, (slice(top, top + size), slice(left, left + size)))
+        window = (slice(top, top + size), slice(left, left + size))
+        known, target = view.means(view.draw(draw), window)
         colours = torch.randperm(3, generator=draw)
         order = torch.cat([colours, colours + 3, torch.arange(6, 9)])
         turn = below(8)
@@ -118,35 +132,38 @@ def _turned(image: Tensor, turn: int) -> Tensor:
     return torch.rot90(image, turn & 3, (-2, -1))
 
 
+def first_call(
+    denoiser: Preconditioned, condition: Condition, noise: Tensor | None = None
+) -> Tensor:
+    """x̂0 at the path's start, t = 1: γ y + σ noise, or the source itself where there is no noise."""
+    start, source = torch.ones((), device=condition.source.device), condition.source
+    x_1 = source if noise is None else denoiser.path.marginal(0 * source, source, start, noise)
+    return denoiser(x_1, start, condition)
+
+
 def noise_to_noise_loss(
     denoiser: Preconditioned,
     hooks: Any,
     options: Mapping[str, Any],
     inputs: Mapping[str, Tensor],
     target: Tensor,
+    noise: Tensor | None = None,
 ) -> Tensor:
-    """The loss (N,) of the path's first call against noisy light, in units of the deviation squared.
+    """The loss (N,) of the path's first call against noisy light, exposed so that middle grey is .18.
 
-    With f = finish(x̂0), ((f − y)/s)²: s, the slope of finish at x̂0's local mean, is a constant, so that
-    dark and bright parts count as they do in the network's own space, and yet the loss is quadratic in
-    the light, least at the mean of y. The square of a distance between transferred values has its
-    minimum at the transfer's mean, which is darker (Lehtinen 2018, section 3.3). Far away it grows
-    linearly (Huber). finish acts value by value.
+    noise: (N, 3, H, W) of unit variance, that the path starts with; without it, it starts at the source.
+    With f = finish(x̂0), (f − y)²/(f + ε)², the divisor a constant of the gradient (Lehtinen 2018,
+    section 3.3): relative, so that dark and bright parts count as an eye counts them, and yet quadratic
+    in the light, so least at the mean of y. The square of a distance between transferred values has
+    its minimum at the transfer's mean, which is darker. Far away it grows linearly (Huber).
     """
     height, width = target.shape[-2:]
     whole = Box(0, 0, height, width)
     plan = hooks.restorekit_prepare(inputs=inputs, options=options)
     condition: Condition = hooks.restorekit_condition(plan=plan, box=whole)
-    estimate = denoiser(condition.source, torch.ones((), device=target.device), condition)
-
-    def finish(x0: Tensor) -> Tensor:
-        return hooks.restorekit_finish(plan=plan, box=whole, x0=x0)
-
+    estimate = first_call(denoiser, condition, noise)
     with torch.autocast(target.device.type, enabled=False):
-        with torch.enable_grad():
-            near = F.pad(estimate.detach().float(), (_NEAR,) * 4, mode="replicate")
-            smooth = F.avg_pool2d(near, 2 * _NEAR + 1, 1).requires_grad_()
-            (slope,) = torch.autograd.grad(finish(smooth).sum(), smooth)
-        away = (finish(estimate.float()) - target) / (slope * denoiser.deviation)
+        light = hooks.restorekit_finish(plan=plan, box=whole, x0=estimate.float())
+        away = (light - target) / (light.detach().abs() + _DARK)
         nothing = torch.zeros_like(away)
         return 2 * F.huber_loss(away, nothing, reduction="none", delta=_FARTHEST).mean((1, 2, 3))

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from outer_kit import REPOSITORY, Ran, card, one_sentence, save
+import torch
+from outer_kit import Ran, card, one_sentence, save
 from task_kit import awake
 
 import restorekit as rk
-from restorekit import plugins
 from restorekit.engine.unet import UNetConfig
 from restorekit.images import read, write
 from restorekit.models import store
@@ -23,25 +23,6 @@ NETWORK = UNetConfig(
     factor=2, concat=9, widths=(12, 24), blocks=(1, 1), embedding=16, numbers=("albedo", "normal")
 )
 HEIGHT, WIDTH = 44, 70
-
-
-@pytest.fixture(autouse=True)
-def installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_plugins: Callable[[], None]
-) -> None:
-    """The plugin as its distribution would install it."""
-    if "denoise-render" not in plugins.tasks():
-        facts = tmp_path / "path" / "restorekit_render-0.1.0.dist-info"
-        facts.mkdir(parents=True)
-        (facts / "METADATA").write_text(
-            "Metadata-Version: 2.1\nName: restorekit-render\nVersion: 0.1.0\n"
-        )
-        (facts / "entry_points.txt").write_text(
-            "[restorekit.tasks]\ndenoise-render = restorekit_render\n"
-        )
-        monkeypatch.syspath_prepend(tmp_path / "path")
-        monkeypatch.syspath_prepend(REPOSITORY / "plugins" / "render")
-        fresh_plugins()
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +42,10 @@ def layered(path: Path, dtype: Any = np.float16) -> Path:
     """A file as Cycles writes it, in half precision, its data window away from its display window."""
     rng = np.random.default_rng(1)
     channels = {}
+    albedo = rng.random((HEIGHT, WIDTH, 3), np.float32)
     for name, values in (
-        ("Combined", light()),
-        ("Denoising Albedo", rng.random((HEIGHT, WIDTH, 3), np.float32)),
+        ("Combined", light() * albedo),
+        ("Denoising Albedo", albedo),
         ("Denoising Normal", np.tile(np.float32([0, 0, 1]), (HEIGHT, WIDTH, 1))),
         ("Mist Of A Very Long Name Indeed And Longer", light(3)),
     ):
@@ -133,7 +115,8 @@ def test_passes_in_the_file_are_used_like_files_of_their_own(denoise: Any, tmp_p
 
 
 def test_light_above_one_and_the_scale_come_through(model: Path) -> None:
-    image, albedo = light(), np.random.default_rng(5).random((HEIGHT, WIDTH, 3), np.float32)
+    albedo = np.random.default_rng(5).random((HEIGHT, WIDTH, 3), np.float32)
+    image = light() * albedo
     once = rk.denoise_render(image, albedo, model=str(model), device="cpu")
     assert once.dtype == np.float32
     assert once.max() > 10
@@ -142,6 +125,23 @@ def test_light_above_one_and_the_scale_come_through(model: Path) -> None:
             image * np.float32(factor), albedo, model=str(model), device="cpu"
         )
         np.testing.assert_allclose(scaled / factor, once, rtol=0.01, atol=1e-4)
+
+
+@pytest.mark.user("I8")
+def test_arrays_and_tensors_are_the_same_picture(model: Path) -> None:
+    albedo = np.random.default_rng(5).random((HEIGHT, WIDTH, 3), np.float32)
+    normal = np.tile(np.float32([0, 0, 1]), (HEIGHT, WIDTH, 1))
+    planes = (light() * albedo, albedo, normal)
+    tensors = [torch.from_numpy(plane).permute(2, 0, 1) for plane in planes]
+    first, again = (rk.denoise_render(*planes, model=str(model), device="cpu") for _ in range(2))
+    np.testing.assert_array_equal(first, again)  # no chance in it: frames differ by their own noise
+    made = rk.denoise_render(*tensors, model=str(model), device="cpu")
+    np.testing.assert_array_equal(made.permute(1, 2, 0).numpy(), first)
+
+
+def test_no_strength_is_the_render(model: Path) -> None:
+    kept = rk.denoise_render(light(), model=str(model), device="cpu", strength=0.0)
+    np.testing.assert_allclose(kept, light(), rtol=1e-4, atol=1e-5)
 
 
 def test_tiles_do_not_show(model: Path) -> None:
@@ -199,3 +199,91 @@ def test_a_file_without_a_beauty_is_told(denoise: Any, tmp_path: Path) -> None:
     assert "it has One, Two" in ran.err
     assert not (tmp_path / "out.exr").exists()
     one_sentence("\n".join(line for line in ran.err.splitlines() if "One, Two" in line))
+
+
+def two_layers(path: Path, **more: np.ndarray) -> Path:
+    """A file of layers whose names say nothing."""
+    named = {"One": light(1), "Two": light(2), **more}
+    channels = {
+        f"{layer}.{c}": np.ascontiguousarray(values[..., i])
+        for layer, values in named.items()
+        for i, c in enumerate("RGB")
+    }
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(path))
+    return path
+
+
+def test_a_layer_that_is_named_is_denoised_and_no_other(denoise: Any, tmp_path: Path) -> None:
+    source = two_layers(tmp_path / "a.exr")
+    ran = denoise(source, "-o", tmp_path / "out.exr", "--layer", "Two")
+    assert ran.code == 0, ran.err
+    before, after = channels_of(source), channels_of(tmp_path / "out.exr")
+    for name, had in before.items():
+        assert np.array_equal(after[name], had) == name.startswith("One"), name
+
+
+def test_passes_can_be_layers_of_any_name(denoise: Any, tmp_path: Path) -> None:
+    albedo = np.random.default_rng(6).random((HEIGHT, WIDTH, 3), np.float32)
+    odd = two_layers(tmp_path / "odd.exr", Three=albedo)
+    usual = two_layers(tmp_path / "usual.exr", albedo=albedo)
+    assert (
+        denoise(odd, "-o", tmp_path / "1.exr", "--layer", "One", "--albedo", "layer:Three").code
+        == 0
+    )
+    assert denoise(usual, "-o", tmp_path / "2.exr", "--layer", "One").code == 0
+    assert denoise(odd, "-o", tmp_path / "3.exr", "--layer", "One").code == 0
+    named, found, bare = (channels_of(tmp_path / f"{n}.exr")["One.G"] for n in (1, 2, 3))
+    np.testing.assert_array_equal(named, found)
+    assert not np.array_equal(named, bare)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--layer", "Four"), "there is no layer 'Four'; the file has One, Two"),
+        (("--layer", "One", "--normal", "layer:Four"), "there is no layer 'Four'"),
+        (("--layer", "One", "--passes"), "it has no light passes of a name that is known"),
+    ],
+)
+def test_layers_that_are_not_there_are_told(
+    denoise: Any, tmp_path: Path, flags: tuple[str, ...], said: str
+) -> None:
+    ran = denoise(two_layers(tmp_path / "a.exr"), "-o", tmp_path / "out.exr", *flags)
+    assert ran.code == 1
+    assert said in ran.err
+    assert not (tmp_path / "out.exr").exists()
+
+
+def test_a_picture_without_layers_has_none_to_name(denoise: Any, tmp_path: Path) -> None:
+    save(tmp_path / "b.png")
+    ran = denoise(tmp_path / "b.png", "-o", tmp_path / "out.png", "--ldr", "--layer", "One")
+    assert ran.code == 1
+    assert "only OpenEXR files have layers" in ran.err
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_light_passes_still_make_the_beauty(denoise: Any, tmp_path: Path, dtype: Any) -> None:
+    """Cycles: colour times direct and indirect light, and emission; 1e-3 of each value."""
+    rng = np.random.default_rng(7)
+    colour = (0.2 + 0.8 * rng.random((HEIGHT, WIDTH, 3))).astype(np.float32)
+    layers = {"DiffDir": light(3, 8.0), "DiffInd": light(4, 8.0), "DiffCol": colour}
+    layers |= {"Emit": light(5, 2.0), "Mist": light(6)}
+    beauty = colour * (layers["DiffDir"] + layers["DiffInd"]) + layers["Emit"]
+    layers["Combined"] = beauty
+    channels = {
+        f"View.{layer}.{c}": np.ascontiguousarray(values[..., i].astype(dtype))
+        for layer, values in layers.items()
+        for i, c in enumerate("RGB")
+    }
+    source = tmp_path / "a.exr"
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(source))
+    ran = denoise(source, "-o", tmp_path / "out.exr", "--passes")
+    assert ran.code == 0, ran.err
+    before, after = channels_of(source), channels_of(tmp_path / "out.exr")
+    for c in "RGB":
+        got = {layer: after[f"View.{layer}.{c}"].astype(np.float64) for layer in layers}
+        made = got["DiffCol"] * (got["DiffDir"] + got["DiffInd"]) + got["Emit"]
+        np.testing.assert_allclose(made, got["Combined"], rtol=1e-3, atol=1e-5)
+        for layer in layers:
+            stays = layer in ("DiffCol", "Mist")
+            assert np.array_equal(after[f"View.{layer}.{c}"], before[f"View.{layer}.{c}"]) == stays

@@ -28,8 +28,8 @@ def random(seed: int, channels: int = 3) -> Tensor:
 
 
 def light(seed: int = 0) -> Tensor:
-    """A render of a high range, with black in it."""
-    image = random(seed) ** 6 * 50
+    """A render of a high range, with black in it, of surfaces with the albedo random(1)."""
+    image = random(seed) ** 6 * 50 * random(1)
     image[..., :4, :4] = 0
     return image
 
@@ -194,6 +194,46 @@ def test_albedo_above_one_is_cut_off_and_told() -> None:
     made = planned(light(), random(1) * 2)
     assert "was cut off" in str(made.note["albedo"])
     assert "albedo" not in planned(light(), random(1)).note
+
+
+def shaded(albedo: Tensor, seed: int) -> Tensor:
+    """A noisy render of one sample a pixel: albedo times smooth light times exponential noise."""
+    rows = torch.linspace(0.2, 3, albedo.shape[-2])[:, None]
+    noise = torch.empty(1, 1, *albedo.shape[-2:]).exponential_(
+        generator=torch.Generator().manual_seed(seed)
+    )
+    return albedo * rows * noise
+
+
+def patches(seed: int) -> Tensor:
+    """An albedo (1, 3, 256, 256) of squares of 16 pixels."""
+    colours = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+    return F.interpolate(0.1 + 0.8 * colours, scale_factor=16)
+
+
+@pytest.mark.user("I4")
+@pytest.mark.parametrize("seed", range(5))
+def test_the_albedo_of_another_picture_is_as_good_as_none(seed: int) -> None:
+    """With the right albedo the source is smoother; with a wrong one it is what it is without any."""
+    image, whole = shaded(patches(seed), seed), rk.Box(0, 0, 256, 256)
+    options = TASK.check_options({})
+    normal = F.normalize(patches(seed + 50) - 0.5, dim=1)
+    bare = condition(plan({"image": image}, options), whole)
+    right = condition(plan({"image": image, "albedo": patches(seed)}, options), whole)
+    wrong = plan({"image": image, "albedo": patches(seed + 100), "normal": normal}, options)
+    found = condition(wrong, whole)
+    assert torch.equal(found.source, bare.source)
+    assert torch.equal(found.concat, bare.concat)  # type: ignore[arg-type]
+    assert found.numbers == {"albedo": 0.0, "normal": 0.0}
+    assert "not of this picture" in str(wrong.note["albedo"])
+    assert right.numbers["albedo"] == 1
+    assert float(right.source.std()) < float(bare.source.std())
+
+
+@pytest.mark.parametrize("even", [0.0, 0.4, 1.0])
+def test_an_even_albedo_fits_every_picture(even: float) -> None:
+    image = shaded(patches(0), 0)
+    assert guides.belongs(transfer.divisor(torch.full_like(image, even)), image)
 
 
 def test_passes_of_another_size_are_refused() -> None:

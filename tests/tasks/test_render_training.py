@@ -78,12 +78,25 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
 def test_input_and_target_share_no_frame() -> None:
     made, whole = view(), (slice(None), slice(None))
     weights = torch.tensor(SAMPLES).float()
-    for first in range(1, len(SAMPLES)):
-        known, target = made.means(first, whole)
-        for got, chosen, channels in ((known, slice(first), 9), (target, slice(first, None), 3)):
+    for given in ((0,), (0, 2), (1, 3), (0, 1, 2)):
+        rest = [k for k in range(4) if k not in given]
+        mask = torch.tensor([k in given for k in range(4)])
+        known, target = made.means(mask, whole)
+        for got, chosen, channels in ((known, list(given), 9), (target, rest, 3)):
             frames = made.frames[chosen, :channels].float()
             expected = torch.einsum("k,kchw->chw", weights[chosen] / weights[chosen].sum(), frames)
             torch.testing.assert_close(got, expected)
+
+
+def test_every_choice_of_frames_is_drawn_and_few_samples_as_often_as_many() -> None:
+    made, draw = view(), torch.Generator().manual_seed(0)
+    masks = torch.stack([made.draw(draw) for _ in range(2000)])
+    assert len(masks.unique(dim=0)) == 14  # of 16, all but none and all
+    given = masks.float() @ torch.tensor(SAMPLES).float()
+    weight = torch.tensor([1 / n for n in (1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)])
+    assert float((given == 1).float().mean()) == pytest.approx(
+        float(weight[:2].sum() / weight.sum()), abs=0.05
+    )
 
 
 def test_a_batch_depends_on_its_seed_alone_and_keeps_pixels_together() -> None:

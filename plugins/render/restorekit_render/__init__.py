@@ -31,10 +31,20 @@ TASK = rk.Task(
         rk.Option("clean_aux", bool, False, "Albedo and normals hold no noise: no prefilter."),
         rk.Option("input_scale", str, "auto", "What light is multiplied by: auto, or a number."),
         rk.Option("ldr", bool, False, "The picture is display-coded (sRGB) in [0, 1], not light."),
+        rk.Option("layer", str, "", "The layer to denoise, where an EXR's beauty is not meant."),
+        rk.Option("passes", bool, False, "Denoise an EXR's light passes too; they still add up."),
     ),
     companions=(
-        rk.Input("albedo", "Colours of surfaces without light, in [0, 1]: a file, or a folder."),
-        rk.Input("normal", "Normals of surfaces, in [-1, 1]: a file, or a folder."),
+        rk.Input(
+            "albedo",
+            "Colours of surfaces without light, in [0, 1]: a file, a folder, or layer:NAME.",
+            words="layer:.+",
+        ),
+        rk.Input(
+            "normal",
+            "Normals of surfaces, in [-1, 1]: a file, a folder, or layer:NAME.",
+            words="layer:.+",
+        ),
     ),
     model="denoise-render",
     linear=True,

@@ -25,6 +25,9 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     albedo = _guide(inputs, "albedo", options, note)
     normal = _guide(inputs, "normal", options, note)
     divisor = torch.ones_like(light) if albedo is None else transfer.divisor(albedo)
+    if not guides.belongs(divisor, light):
+        albedo, normal, divisor = None, None, torch.ones_like(light)
+        note["albedo"] = "the albedo is not of this picture; it and the normals were left out"
     light = light / divisor
     scale = _scale(options["input_scale"], light)
     nothing = torch.zeros_like(light)

@@ -35,9 +35,9 @@ def encode(light: Tensor) -> Tensor:
 
 
 def decode(values: Tensor) -> Tensor:
-    """The inverse of `encode`."""
+    """The inverse of `encode`; its slope is nowhere 0."""
     height = (values + 1) / _RANGE
-    return height.sign() * torch.expm1(height.abs()) / _KNEE
+    return torch.where(height < 0, -torch.expm1(-height), torch.expm1(height)) / _KNEE
 
 
 def exposure(light: Tensor) -> Tensor:
