@@ -50,7 +50,7 @@ $(VENV)/demo.stamp: $(VENV)/torch.stamp
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/torch.stamp
-	$(PIP) -e ".[dev]" -e plugins/inpaint -e plugins/deblur -e plugins/render
+	$(PIP) -e ".[dev]" -e plugins/deblur
 	touch $@
 
 $(VENV)/torch.stamp: pyproject.toml constraints.txt

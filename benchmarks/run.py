@@ -20,6 +20,7 @@ import energy
 import gpu
 import quality
 import regress
+import samplers
 import speed
 
 from restorekit.cli import memory
@@ -107,6 +108,8 @@ def all_speed(run: Run) -> None:
             "engine_overhead_24mp_small_calls": speed.engine_overhead(
                 4096, 5888, runs=3, budget=1 << 23
             ),
+            "samplers": samplers.overhead(),
+            "filling": speed.filling(),
             "start_up": speed.start_up(),
             "large_picture": speed.large_picture(),
         },

@@ -91,6 +91,35 @@ def bare_call(upscaler: Restorer, size: tuple[int, int], look: float = 0.0) -> C
     return call
 
 
+def filling(runs: int = 5) -> dict[str, dict[str, float]]:
+    """Inpainting a hole of 256²: its time a megapixel of hole over one of the upscaler's output, and
+    the same hole's time in a picture of 16 megapixels over that in one of a quarter of a megapixel,
+    what is done without a network (strength 0: reading the mask, checks, copies) taken off."""
+    loaded = plugins.load("inpaint")
+
+    def filled(side: int, strength: float = 1.0) -> Callable[[], Any]:
+        work = Restorer(
+            loaded, loaded.task.check_options({}), Settings.of(loaded.task, {"strength": strength})
+        )
+        image = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        mask = np.zeros((side, side, 1), np.uint8)
+        mask[128:384, 128:384] = 255
+        companions = {"mask": from_array(mask)}
+        return lambda: work(from_array(image), companions=companions)
+
+    enlarged = restorer()
+    low = from_array(np.zeros((MEGAPIXEL[0] // 4, MEGAPIXEL[1] // 4, 3), np.uint8))
+    share = paired(filled(512), lambda: enlarged(low), runs)
+    for name in ("ratio", "least", "greatest"):
+        share[name] *= MEGAPIXEL[0] * MEGAPIXEL[1] / 256**2
+    small, large = timed(filled(512), runs), timed(filled(4096), runs)
+    rest = timed(filled(4096, 0.0), runs)["median"] - timed(filled(512, 0.0), runs)["median"]
+    return {
+        "over_upscaler": share,
+        "large_picture": {"ratio": (large["median"] - rest) / small["median"]},
+    }
+
+
 def engine_overhead(
     height: int, width: int, *, runs: int, budget: int | None = None
 ) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 paths.svg: the coefficients of some paths over time. tiles.png: tiles, their margins, and what two ways
 of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. denoise.png:
-the same photographs made noisy and restored.
+the same photographs made noisy and restored. inpaint.png: with holes, and filled.
 """
 
 from __future__ import annotations
@@ -171,11 +171,17 @@ def denoise() -> None:
     restored("denoise", {"gaussian": {"sigma": 25.0}, "jpeg": {"quality": 15}, "sensor": {}})
 
 
+def inpaint() -> None:
+    """Lines, strokes, boxes."""
+    restored("inpaint", {"thin": {}, "medium": {}, "wide": {}})
+
+
 FIGURES: dict[str, Callable[[], None]] = {
     "paths": paths,
     "tiles": tiles,
     "crops": crops,
     "denoise": denoise,
+    "inpaint": inpaint,
 }
 
 

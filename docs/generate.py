@@ -176,7 +176,7 @@ def pages() -> dict[Path, str]:
         texts[page] = section(texts[page], name, body)
 
     for task in own_tasks():
-        put(DOCS / "python.md", f"restorekit.{task.name}", options(task))
+        put(DOCS / "python.md", f"restorekit.{task.name.replace('-', '_')}", options(task))
     put(DOCS / "python.md", "errors", error_table())
     module = block("python", EXAMPLE / "restorekit_dejpeg" / "__init__.py")
     put(README, "example", module)

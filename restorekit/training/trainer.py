@@ -121,9 +121,7 @@ class Trainer:
         )
         noise = noise * (~quiet)[:, None, None, None]
         faithful = condition.with_numbers(look=0.0)
-        return estimate_loss(
-            self.denoiser, x0, faithful, times, noise, recipe.power
-        ).mean()
+        return estimate_loss(self.denoiser, x0, faithful, times, noise, recipe.power).mean()
 
     def _noise(self, like: Tensor, draw: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (1,), generator=draw))

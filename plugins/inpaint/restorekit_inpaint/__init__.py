@@ -33,6 +33,7 @@ TASK = rk.Task(
         ),
         rk.Option("expand", str, "", "Grow the picture: left=N,right=N,top=N,bottom=N."),
         rk.Option("mask_fit", bool, False, "Resize a mask that is not of the picture's size."),
+        rk.Option("save_mask", bool, False, "Write the mask, grown, and not the filled picture."),
     ),
     companions=(
         rk.Input(
@@ -43,7 +44,7 @@ TASK = rk.Task(
         ),
     ),
     model="inpaint",
-    looks=("sharp", "faithful"),
+    looks=("faithful", "sharp"),
     degradations=(
         rk.Degradation("mixed", "Each picture its own: strokes, boxes, thin lines or dust."),
         rk.Degradation("thin", "Lines, a tenth to a third of the picture."),
@@ -78,7 +79,7 @@ def restorekit_prepare(
 
     edges = margins(options["expand"])
     image, hole = holes.find(inputs, options, anyway=any(edges))
-    if not hole.any() and not any(edges):
+    if not hole.any() and not any(edges) and not options["save_mask"]:
         size = (image.shape[-2], image.shape[-1])
         return rk.Plan(size, {"filled": 0.0}, areas=())
     _, added = holes.expand(image, torch.zeros_like(hole), edges)
@@ -86,6 +87,8 @@ def restorekit_prepare(
     hole = holes.grow(hole, options["grow"])
     if not (hole < 0.5).any():
         raise rk.UsageError("all of the picture is to be filled; some of it must be known")
+    if options["save_mask"]:
+        return mask_alone(hole)
     weight = None
     if options["feather"]:  # what is added has nothing in it that a fill could fade in from
         weight = torch.maximum(holes.feathered(hole, options["feather"]), added)
@@ -111,6 +114,21 @@ def restorekit_prepare(
         areas=holes.areas(hole),
         place=(edges[0], edges[2]),
         opaque=options["mask"] == "alpha",
+    )
+
+
+def mask_alone(hole: Tensor) -> rk.Plan:
+    """The plan whose result is the hole, white on black: all of it is known and no network is asked."""
+    import torch
+
+    image = (hole * 2 - 1).expand(-1, 3, -1, -1)
+    known = torch.zeros_like(hole)
+    state = {"image": image, "hole": known, "source": image, "weight": None}
+    return rk.Plan(
+        (hole.shape[-2], hole.shape[-1]),
+        {"filled": round(float(hole.mean()), 4)},
+        {**state, "numbers": {"stage": 0.0}},
+        opaque=True,
     )
 
 

@@ -1,0 +1,155 @@
+"""What scores of clean reductions do not say of the upscaler: grain, grids, worn pictures, cascades.
+
+    python benchmarks/upscaling.py --data TESTSETS --json benchmarks/results/upscaling.json
+
+spectra: sharp, ×4, against the originals — the power by frequency up to .8 of Nyquist, the energy at
+periods of 2 and 4 pixels, and of what a high-pass leaves in the flattest tenth of the patches.
+worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, beside a network that was
+trained for such pictures. cascade: ×8 beside ×4 and bicubic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peers import load_peer
+from quality import peer_method
+from torch import Tensor
+
+import restorekit as rk
+from restorekit import evaluation, metrics, plugins
+from restorekit.cli.evaluate import restoring
+from restorekit.evaluation import BASELINES, Case, Method, machine, truths_in
+from restorekit.images import from_array
+
+NYQUIST_SHARE, BANDS = 0.8, 32
+Truths = Callable[[int], Iterable[tuple[str, np.ndarray]]]
+
+
+def low(truth: np.ndarray, scale: int, wear: str, seed: int) -> np.ndarray:
+    """A picture reduced by a scale and worn; (H, W, 3) uint8 both."""
+    clean = torch.from_numpy(truth.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    height, width = (side // scale for side in truth.shape[:2])
+    draw = torch.Generator().manual_seed(seed)
+    if wear == "blur, noise and JPEG 60":
+        clean = rk.blur(clean, *(torch.tensor([v]) for v in (1.0, 1.0, 0.0)))
+    image = rk.to_levels(rk.reduce(clean, (height, width)))
+    if wear == "blur, noise and JPEG 60":
+        noisy = image + 2 * 4 / 255 * torch.randn(image.shape, generator=draw)
+        image = rk.to_levels(noisy)
+    if wear:
+        image = rk.to_levels(rk.jpeg(image, torch.tensor([60.0])))
+    return _pixels(image)
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    return image[0].permute(1, 2, 0).add(1).mul(127.5).round().clamp(0, 255).byte().numpy()
+
+
+def cases(truths: Truths, scale: int, wear: str = "") -> Iterator[Case]:
+    """Reduced pictures and their originals."""
+    for number, (name, truth) in enumerate(truths(scale)):
+        yield Case(name, {"image": from_array(low(truth, scale, wear, number))}, truth)
+
+
+def looks(scale: float, model: str | None) -> dict[str, Method]:
+    """Both looks at a scale."""
+    loaded = plugins.load("upscale")
+    options = loaded.task.check_options({"scale": scale})
+    return {
+        look: restoring(loaded, options, {"look": look, "model": model})
+        for look in ("faithful", "sharp")
+    }
+
+
+def spectra(truths: Truths, model: str | None) -> dict[str, Any]:
+    """Sharp against the originals: medians over pictures, and the worst band of their mean spectra."""
+    sharp = looks(4.0, model)["sharp"]
+    rows, ours, theirs = [], [], []
+    for case in cases(truths, 4):
+        made = sharp(case, case.truth.shape[:2])
+        ours.append(metrics.radial_spectrum(made, BANDS)[1])
+        frequencies, power = metrics.radial_spectrum(case.truth, BANDS)
+        theirs.append(power)
+        pair = (made, case.truth)
+        rows.append(
+            {f"period {n}": np.divide(*(metrics.period_energy(p, n) for p in pair)) for n in (2, 4)}
+            | {"flat": metrics.flat_patch_highpass(*pair)}
+        )
+    below = frequencies <= NYQUIST_SHARE / 2
+    gap = np.mean(ours, 0)[below] - np.mean(theirs, 0)[below]
+    medians = {key: round(float(np.median([row[key] for row in rows])), 3) for key in rows[0]}
+    return medians | {
+        "worst band, dB": round(float(gap[np.abs(gap).argmax()]), 2),
+        "bands, dB": [round(float(value), 2) for value in gap],
+    }
+
+
+def scored(made: Iterable[Case], methods: Mapping[str, Method], scale: int) -> dict[str, Any]:
+    """Mean PSNR-Y and LPIPS of each method."""
+    results = evaluation.evaluate(made, methods, ("psnr-y", "lpips"), scale=scale)
+    print(results.table(), flush=True)
+    record = results.to_json()["methods"]
+    return {
+        name: {
+            metric: round(float(np.mean(row[metric]["values"])), 4) for metric in results.metrics
+        }
+        for name, row in record.items()
+    }
+
+
+def cascade(truths: Truths, model: str | None) -> dict[str, Any]:
+    """×8 by two passes, beside ×4 enlarged by bicubic, and bicubic alone."""
+    methods = {"bicubic": BASELINES["bicubic"]}
+    for look, four in looks(4.0, model).items():
+        methods[f"{look}, x4 + bicubic"] = _then_bicubic(four)
+    return scored(cases(truths, 8), methods | looks(8.0, model), 8)
+
+
+def _then_bicubic(method: Method) -> Method:
+    def enlarged(case: Case, size: tuple[int, int]) -> np.ndarray:
+        half = method(case, (size[0] // 2, size[1] // 2))
+        return BASELINES["bicubic"](Case(case.name, {"image": from_array(half)}, case.truth), size)
+
+    return enlarged
+
+
+def main() -> None:
+    """Measure everything; print tables and write the JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--pictures", type=int, help="only the first so many of a set")
+    parser.add_argument("--model", help="a weights file, in place of the task's own")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    sets: dict[str, Truths] = {
+        name: lambda scale, name=name: itertools.islice(
+            truths_in(given.data / name, scale), given.pictures
+        )
+        for name in ("Kodak24", "gb82")
+    }
+    peer = {"realesr-general-x4v3": peer_method(load_peer("realesr-general-x4v3"))}
+    record: dict[str, Any] = {"machine": machine(), "date": date.today().isoformat()}
+    record["spectra"] = spectra(sets["Kodak24"], given.model)
+    print(record["spectra"], flush=True)
+    for name, truths in sets.items():
+        for wear in ("JPEG 60", "blur, noise and JPEG 60"):
+            print(f"{name}, {wear}", flush=True)
+            made = cases(truths, 4, wear)
+            record[f"{name}, {wear}"] = scored(made, looks(4.0, given.model) | peer, 4)
+    print("Kodak24 x8", flush=True)
+    record["Kodak24 x8"] = cascade(sets["Kodak24"], given.model)
+    if given.json:
+        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
