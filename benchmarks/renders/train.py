@@ -160,7 +160,14 @@ def main() -> None:
     if state.exists():
         made.resume(state)
     corpus: Any = Renders.read(given.renders / "train")
-    made.data = [{"name": "renders of benchmarks/renders", "pictures": len(corpus.views)}]
+    made.data = [
+        {
+            "name": "renders of procedural scenes",
+            "pictures": len(corpus.views),
+            "licence": "Apache-2.0",
+            "source": "benchmarks/renders/make.py",
+        }
+    ]
     pictures: Any = held_back(given.renders / "validation")
     trainer.run(made, corpus, pictures, given.out, time_limit=given.time_limit, tell=print)
     export.export(

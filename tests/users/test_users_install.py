@@ -197,8 +197,8 @@ def test_the_archive_builds_the_same_pure_wheel(built: dict[str, Path]) -> None:
 @pytest.mark.user("A4")
 @pytest.mark.user("J9")
 def test_the_wheel_is_small_and_pins_nothing(built: dict[str, Path]) -> None:
-    """Two tasks' weights of at most 6 MB each, and code."""
-    assert built["wheel"].stat().st_size < 15_000_000
+    """Four tasks' weights of at most 6 MB each, and code."""
+    assert built["wheel"].stat().st_size < 20_000_000
     with zipfile.ZipFile(built["wheel"]) as packed:
         text = packed.read(next(n for n in packed.namelist() if n.endswith("/METADATA")))
     needed = [Requirement(r) for r in Parser().parsestr(text.decode()).get_all("Requires-Dist")]

@@ -149,13 +149,18 @@ def test_only_some_plugins_or_none_but_restorekit_s_own(
     monkeypatch.setenv("RESTOREKIT_PLUGINS", "tint")
     install.forget()
     listed = [line.split()[0] for line in run("plugins").out.splitlines()]
-    assert listed == ["denoise", "tint", "upscale"]
+    assert listed == ["denoise", "denoise-render", "inpaint", "tint", "upscale"]
     assert upscale(photo, "-o", tmp_path / "out").code == 0
     monkeypatch.delenv("RESTOREKIT_PLUGINS")
     install.forget()
     ran = run("--no-plugins", "plugins")
     assert ran.code == 0, ran.out
-    assert [line.split()[0] for line in ran.out.splitlines()] == ["denoise", "upscale"]
+    assert [line.split()[0] for line in ran.out.splitlines()] == [
+        "denoise",
+        "denoise-render",
+        "inpaint",
+        "upscale",
+    ]
 
 
 @pytest.mark.user("J10")

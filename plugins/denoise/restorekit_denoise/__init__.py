@@ -19,6 +19,7 @@ TASK = rk.Task(
     name="denoise",
     summary="Take noise out of photographs, and soften JPEG artefacts",
     model="denoise",
+    looks=("faithful", "sharp"),
     degradations=(
         rk.Degradation("blind", "Each image its own: noise, JPEG, both, or nothing."),
         rk.Degradation(

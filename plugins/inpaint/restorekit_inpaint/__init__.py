@@ -153,7 +153,7 @@ def restorekit_finish(plan: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
         return x0
     rows, columns = box.slices()
     before = plan.state["image"][..., rows, columns]
-    return before + weight[..., rows, columns] * (x0 - before)
+    return before + weight[..., rows, columns] * (x0.clamp(-1, 1) - before)
 
 
 @rk.hookimpl
