@@ -164,9 +164,10 @@ def full(data: Path) -> list[Suite]:
         for quality in (10, 20, 40)
     ]
     inpainting = [
-        s
-        for s in _unscaled("Kodak24", lambda: evaluation.truths_in(sets / "Kodak24"))
-        if s.task == "inpaint"
+        suite
+        for place, folder in (("Kodak24", sets / "Kodak24"), ("Set14", sets / "Set14" / "HR"))
+        for suite in _unscaled(place, lambda folder=folder: evaluation.truths_in(folder))
+        if suite.task == "inpaint" and not suite.name.endswith("mixed")
     ]
     return installed([*suites, *inpainting])
 

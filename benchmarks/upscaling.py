@@ -40,7 +40,8 @@ def low(truth: np.ndarray, scale: int, wear: str, seed: int) -> np.ndarray:
     height, width = (side // scale for side in truth.shape[:2])
     draw = torch.Generator().manual_seed(seed)
     if wear == "blur, noise and JPEG 60":
-        clean = rk.blur(clean, *(torch.tensor([v]) for v in (1.0, 1.0, 0.0)))
+        width, angle = torch.tensor([1.0]), torch.tensor([0.0])
+        clean = rk.blur(clean, width, width, angle)
     image = rk.to_levels(rk.reduce(clean, (height, width)))
     if wear == "blur, noise and JPEG 60":
         noisy = image + 2 * 4 / 255 * torch.randn(image.shape, generator=draw)
@@ -77,15 +78,15 @@ def spectra(truths: Truths, model: str | None) -> dict[str, Any]:
     for case in cases(truths, 4):
         made = sharp(case, case.truth.shape[:2])
         ours.append(metrics.radial_spectrum(made, BANDS)[1])
-        frequencies, power = metrics.radial_spectrum(case.truth, BANDS)
-        theirs.append(power)
-        pair = (made, case.truth)
+        theirs.append(metrics.radial_spectrum(case.truth, BANDS)[1])
         rows.append(
-            {f"period {n}": np.divide(*(metrics.period_energy(p, n) for p in pair)) for n in (2, 4)}
-            | {"flat": metrics.flat_patch_highpass(*pair)}
+            {
+                f"period {n}": metrics.period_energy(made, n) / metrics.period_energy(case.truth, n)
+                for n in (2, 4)
+            }
+            | {"flat": metrics.flat_patch_highpass(made, case.truth)}
         )
-    below = frequencies <= NYQUIST_SHARE / 2
-    gap = np.mean(ours, 0)[below] - np.mean(theirs, 0)[below]
+    gap = (np.mean(ours, 0) - np.mean(theirs, 0))[: round(NYQUIST_SHARE * BANDS)]
     medians = {key: round(float(np.median([row[key] for row in rows])), 3) for key in rows[0]}
     return medians | {
         "worst band, dB": round(float(gap[np.abs(gap).argmax()]), 2),

@@ -4,6 +4,7 @@ against them. Other runs end with their number."""
 from __future__ import annotations
 
 import csv
+import signal
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,15 @@ import pytest
 ROWS = Path(__file__).parent / "users" / "rows.csv"
 OUTCOMES = {"passed": "passed", "failed": "failed", "error": "failed", "skipped": "skipped"}
 """pytest's word for what became of a test → ours."""
+
+
+def pytest_configure() -> None:
+    """Ctrl-C can be tested where the tests themselves run in the background, too.
+
+    A shell has its background jobs ignore SIGINT, and their children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

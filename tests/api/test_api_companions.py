@@ -136,7 +136,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "feather": {"feather": 2},
     "expand": {"expand": "left=3"},
     "mask": {"mask": np.roll(MASK, 3)},
-    "look": {"look": "faithful"},
+    "look": {"look": "sharp"},
 }
 
 

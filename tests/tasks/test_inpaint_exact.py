@@ -127,7 +127,7 @@ def test_options_change_the_fill(inpaint_model: Path) -> None:
     ]
     assert len(set(results)) == len(results)
     again = inpainted(restorer("inpaint", inpaint_model), image, HOLES)[HOLES].tobytes()
-    assert again == results[0]
+    assert again == results[list(OPTIONS).index("faithful")]
 
 
 @pytest.mark.user("D4")
@@ -183,7 +183,8 @@ def test_a_fill_depends_on_nothing_far_away(inpaint_model: Path) -> None:
 def test_the_same_mask_and_seed_repeat_the_result(inpaint_model: Path) -> None:
     image = texture(HEIGHT, WIDTH)
     results = [
-        inpainted(restorer("inpaint", inpaint_model, seed=seed), image, HOLES) for seed in (5, 5, 6)
+        inpainted(restorer("inpaint", inpaint_model, look="sharp", seed=seed), image, HOLES)
+        for seed in (5, 5, 6)
     ]
     np.testing.assert_array_equal(results[0], results[1])
     assert np.any(results[0] != results[2])
