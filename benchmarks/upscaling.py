@@ -40,8 +40,8 @@ def low(truth: np.ndarray, scale: int, wear: str, seed: int) -> np.ndarray:
     height, width = (side // scale for side in truth.shape[:2])
     draw = torch.Generator().manual_seed(seed)
     if wear == "blur, noise and JPEG 60":
-        width, angle = torch.tensor([1.0]), torch.tensor([0.0])
-        clean = rk.blur(clean, width, width, angle)
+        spread, angle = torch.tensor([1.0]), torch.tensor([0.0])
+        clean = rk.blur(clean, spread, spread, angle)
     image = rk.to_levels(rk.reduce(clean, (height, width)))
     if wear == "blur, noise and JPEG 60":
         noisy = image + 2 * 4 / 255 * torch.randn(image.shape, generator=draw)
