@@ -205,9 +205,10 @@ def test_a_hole_in_a_gradient_is_begun_in_its_colours(
 
 
 @pytest.mark.user("H6")
+@pytest.mark.xfail(reason="grain is not given back yet: 2.1 to 2.5 of 5", strict=True)
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("place", [(40, 40), (0, 0), (104, 104)])
-def test_a_fill_has_the_colour_of_grainy_surroundings(
+def test_a_fill_has_the_colour_and_the_grain_of_its_surroundings(
     run: Run, tmp_path: Path, place: tuple[int, int]
 ) -> None:
     rows, columns = np.mgrid[0:128, 0:128]
@@ -218,9 +219,8 @@ def test_a_fill_has_the_colour_of_grainy_surroundings(
     photo, mask = save(tmp_path / "a.png", image), save(tmp_path / "m.png", hole.astype("u1") * 255)
     assert run("inpaint", photo, "--mask", mask, "-o", tmp_path / "out.png").code == 0
     fill = pixels_of(tmp_path / "out.png").astype(float)
-    assert (
-        np.abs(fill[hole].mean(0) - ramp[hole].mean(0)).max() <= 2.5
-    )  # 2, and what the grain hides in a corner
+    assert np.abs(fill[hole].mean(0) - ramp[hole].mean(0)).max() <= 2
+    assert (fill - ramp)[hole].std() == pytest.approx((image - ramp)[~hole].std(), rel=0.25)
 
 
 @pytest.mark.user("H7")

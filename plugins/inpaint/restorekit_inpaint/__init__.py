@@ -123,11 +123,16 @@ def mask_alone(hole: Tensor) -> rk.Plan:
 
     image = (hole * 2 - 1).expand(-1, 3, -1, -1)
     known = torch.zeros_like(hole)
-    state = {"image": image, "hole": known, "source": image, "weight": None}
     return rk.Plan(
         (hole.shape[-2], hole.shape[-1]),
         {"filled": round(float(hole.mean()), 4)},
-        {**state, "numbers": {"stage": 0.0}},
+        {
+            "image": image,
+            "hole": known,
+            "source": image,
+            "weight": None,
+            "numbers": {"stage": 0.0},
+        },
         opaque=True,
     )
 
