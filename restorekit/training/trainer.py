@@ -24,7 +24,7 @@ from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
 from restorekit.engine.training import Average, draw_times, estimate_loss
 from restorekit.engine.unet import UNet
-from restorekit.errors import ModelError
+from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.task import Task
 from restorekit.training import checkpoint, processes
@@ -252,12 +252,18 @@ def run(
     """Train until the recipe's end (True) or the time limit in seconds (False); saves at the stop.
 
     Writes checkpoint.safetensors and log.csv into the folder; of several processes, the first does.
+    UsageError where the loss is no longer a number; the last checkpoint stays as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     started, before, losses = time.monotonic(), trainer.seconds, []
     last = trainer.recipe.iterations
     while trainer.iteration < last:
         loss, extra = trainer.step(corpus)
+        if not math.isfinite(loss):
+            raise UsageError(
+                f"the loss of iteration {trainer.iteration} is {loss}: the weights have run away; give "
+                "the recipe a smaller learning_rate, or a matrix_decay of .2, and start again"
+            )
         losses.append(loss)
         elapsed = time.monotonic() - started
         trainer.seconds = before + elapsed

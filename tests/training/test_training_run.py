@@ -28,7 +28,7 @@ from training_kit import sharp as sharp_recipe
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.resample import resample
 from restorekit.engine.unet import UNetConfig
-from restorekit.errors import ModelError
+from restorekit.errors import ModelError, UsageError
 from restorekit.metrics import matlab_imresize
 from restorekit.training import checkpoint
 from restorekit.training.photographs import Corpus
@@ -48,6 +48,17 @@ def losses_of(trainer_: Trainer, folder: Path, data: Corpus, **options) -> list[
     told: list[Progress] = []
     run(trainer_, data, [], folder, report_every=1, validate_every=100, tell=told.append, **options)
     return [progress.loss for progress in told]
+
+
+def test_weights_that_run_away_stop_the_run_and_leave_the_last_checkpoint(tmp_path: Path) -> None:
+    data, given = corpus(), trainer(recipe())
+    run(given, data, [], tmp_path, time_limit=0)
+    kept = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with torch.no_grad():
+        next(given.network.parameters()).fill_(math.inf)
+    with pytest.raises(UsageError, match=r"iteration 2 is nan: .*matrix_decay"):
+        run(given, data, [], tmp_path)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == kept
 
 
 @pytest.mark.parametrize("phase", ["path", "perceptual"])

@@ -31,6 +31,14 @@ TASK = rk.Task(
             minimum=0,
             maximum=64,
         ),
+        rk.Option(
+            "grain",
+            float,
+            1.0,
+            "Share of the grain around a hole that its fill is given.",
+            minimum=0,
+            maximum=1,
+        ),
         rk.Option("expand", str, "", "Grow the picture: left=N,right=N,top=N,bottom=N."),
         rk.Option("mask_fit", bool, False, "Resize a mask that is not of the picture's size."),
         rk.Option("save_mask", bool, False, "Write the mask, grown, and not the filled picture."),
@@ -75,7 +83,7 @@ def restorekit_prepare(
     """Hole and coarse fill; a stage of a quarter of the size first, where a hole is large."""
     import torch
 
-    from restorekit_inpaint import fill, holes
+    from restorekit_inpaint import fill, grain, holes
 
     edges = margins(options["expand"])
     image, hole = holes.find(inputs, options, anyway=any(edges))
@@ -96,7 +104,7 @@ def restorekit_prepare(
         coarse = fill.enlarged(inputs["stage"], (hole.shape[-2], hole.shape[-1]))
     elif fill.is_large(hole):
         smaller, smaller_hole = fill.reduced(image, hole)
-        plain = {**options, "expand": "", "grow": 0, "feather": 0, "mask": None}
+        plain = {**options, "expand": "", "grow": 0, "feather": 0, "grain": 0, "mask": None}
         return rk.Stage({"image": smaller, "mask": smaller_hole * 2 - 1}, plain)
     else:
         coarse = fill.smooth(image, hole)
@@ -109,6 +117,7 @@ def restorekit_prepare(
             "hole": hole,
             "source": source,
             "weight": weight,
+            "grain": options["grain"] * grain.deviations(image, hole) if options["grain"] else None,
             "numbers": {"stage": float("stage" in inputs)},
         },
         areas=holes.areas(hole),
@@ -131,6 +140,7 @@ def mask_alone(hole: Tensor) -> rk.Plan:
             "hole": known,
             "source": image,
             "weight": None,
+            "grain": None,
             "numbers": {"stage": 0.0},
         },
         opaque=True,
@@ -152,11 +162,16 @@ def restorekit_condition(plan: rk.Plan, box: rk.Box) -> rk.Condition:
 
 @rk.hookimpl
 def restorekit_finish(plan: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
-    """The fill fading into what was there, where a feather is asked for."""
+    """The fill, given grain; fading into what was there where a feather is asked for."""
+    from restorekit_inpaint import grain
+
+    rows, columns = box.slices()
+    if plan.state["grain"] is not None:
+        grainy = (x0 + grain.drawn(plan.state["grain"], box)).clamp(-1, 1)
+        x0 = grainy.where(plan.state["hole"][..., rows, columns] > 0.5, x0)
     weight = plan.state["weight"]
     if weight is None:
         return x0
-    rows, columns = box.slices()
     before = plan.state["image"][..., rows, columns]
     return before + weight[..., rows, columns] * (x0.clamp(-1, 1) - before)
 
