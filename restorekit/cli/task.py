@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,12 @@ def task_command(loaded: LoadedTask) -> click.Command:
             default=True,
             help="Say in a result's XMP what was done to it.  [default: provenance]",
         ),
+        click.Option(
+            ["--samples"],
+            type=click.IntRange(1, 99),
+            default=1,
+            help="Results of each picture by so many seeds, NAME-1 and so on, and a sheet of them.",
+        ),
         click.Option(["--suffix"], default="", help="Put between a result's name and its ending."),
         click.Option(["--overwrite"], is_flag=True, help="Replace results that are there already."),
         click.Option(
@@ -72,13 +80,15 @@ def task_command(loaded: LoadedTask) -> click.Command:
         click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
     ]
 
+    offered = [flag for flag in files[2:] if flag.name != "samples" or "sharp" in task.looks]
+
     def callback(**values: Any) -> int:
         return restore_folder(loaded, values)
 
     return click.Command(
         task.name,
         callback=callback,
-        params=[*files[:2], *companions, *own, *common, *files[2:]],
+        params=[*files[:2], *companions, *own, *common, *offered],
         help=f"{task.summary}: files or folders in, OUT out.",
         epilog=_epilog(task),
     )
@@ -122,6 +132,7 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     photos, out = values.pop("photos"), values.pop("out")
     kind, suffix, part = values.pop("format"), values.pop("suffix"), values.pop("shard")
     only_plan, quiet = values.pop("plan"), values.pop("quiet")
+    samples = values.pop("samples", 1)
     given = {
         name: values.pop(name)
         for name in ("overwrite", "quality", "max_pixels", "strip", "provenance")
@@ -135,28 +146,48 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     options = loaded.task.check_options(own)
     settings = Settings.of(loaded.task, common)
 
-    from restorekit.jobs import companions, scan
+    from restorekit.jobs import alternatives, companions, scan
 
     companions.check(beside)
 
     shard = scan.Shard.of(part)
     found = scan.scan(photos, out)
-    planned = scan.targets(found, out, kind, suffix)
+    runs = [
+        (each, to, scan.targets(found, to, kind, ending))
+        for each, to, ending in alternatives.runs(settings, out, suffix, samples)
+    ]
 
     from restorekit.jobs import run as jobs  # torch is needed from here on
 
-    restorer, saved = jobs.Restorer(loaded, options, settings), jobs.Saving(**saving)
+    saved, report = jobs.Saving(**saving), jobs.Report(0)
+    restorers = [jobs.Restorer(loaded, options, each) for each, _, _ in runs]
     say = (lambda _: None) if quiet else (lambda text: click.echo(shown(text), err=True))
     for note in (*loaded.problems, *found.notes):
         say(f"note: {note}")
     if only_plan:
-        return show_plan(jobs.Stages.of(restorer, planned, out, saved, shard, beside))
-    started = time.monotonic()
-    with Progress(sum(shard.holds(target.source) for target in planned), quiet) as progress:
-        report = jobs.run(
-            restorer, planned, out, saved, shard=shard, beside=beside, tell=progress.show
+        return max(
+            show_plan(jobs.Stages.of(restorer, planned, to, saved, shard, beside))
+            for restorer, (_, to, planned) in zip(restorers, runs, strict=True)
         )
-    seconds = time.monotonic() - started
+    started = time.monotonic()
+    count = samples * sum(shard.holds(source) for source in found.sources)
+    with Progress(count, quiet) as progress:
+        for restorer, (_, to, planned) in zip(restorers, runs, strict=True):
+            jobs.run(
+                restorer,
+                planned,
+                to,
+                saved,
+                shard=shard,
+                beside=beside,
+                tell=progress.after(report.found),
+                report=report,
+            )
+            if report.stopped:
+                break
+    report.found = count
+    if samples > 1:
+        alternatives.sheets(report, samples)
     report.found += len(found.missed)
     report.failed += found.missed
     for note in report.notes:
@@ -165,7 +196,8 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
         click.echo(shown(f"failed: {failure}"), err=True)
     for text in report.tracebacks:
         click.echo(text, err=True)
-    say(f"{report.summary()} in {clock(seconds)} on {restorer.device}")
+    seconds = time.monotonic() - started
+    say(f"{report.summary()} in {clock(seconds)} on {restorers[0].device}")
     return report.exit_code
 
 
@@ -206,6 +238,10 @@ class Progress:
         """Clear the line."""
         if self.shown:
             self.stream.write("\r\x1b[K")
+
+    def after(self, done: int) -> Callable[[Any], None]:
+        """`show` for a run that comes after others, of so many files together."""
+        return lambda step: self.show(replace(step, number=step.number + done))
 
     def show(self, step: Any) -> None:
         """Draw the line anew, at most ten times a second."""

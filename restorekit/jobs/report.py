@@ -26,7 +26,8 @@ class Step:
 class Report:
     """What became of every source: found = done + skipped + failed + left.
 
-    tracebacks: of the failures, kept where RESTOREKIT_DEBUG=1.
+    tracebacks: of the failures, kept where RESTOREKIT_DEBUG=1. results: where the results of each source
+    are, those of earlier runs too.
     """
 
     found: int
@@ -35,6 +36,7 @@ class Report:
     failed: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
     stopped: bool = False
+    results: dict[Path, list[Path]] = field(default_factory=dict)
     _noted: dict[str, Path] = field(default_factory=dict)
     _times: Counter[str] = field(default_factory=Counter)
 

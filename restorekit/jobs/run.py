@@ -31,14 +31,15 @@ def run(
     shard: Shard | None = None,
     beside: Mapping[str, Path] | None = None,
     tell: Tell = lambda _: None,
+    report: Report | None = None,
 ) -> Report:
     """Restore every target of a shard; a failure is noted and the run goes on. Ctrl-C ends it cleanly.
 
     beside: files or folders of the task's further images, by name. Where `out` is a folder, its
-    manifest says what is done already, and what is done is added to it. Raises UsageError where
-    nothing can be written there.
+    manifest says what is done already, and what is done is added to it. report: an earlier run's, to go
+    on with. Raises UsageError where nothing can be written there.
     """
-    stages = Stages.of(restorer, planned, out, saving or Saving(), shard or Shard(), beside)
+    stages = Stages.of(restorer, planned, out, saving or Saving(), shard or Shard(), beside, report)
     with (
         workspace(out.parent if one_file(out) else out) as parts,
         ThreadPoolExecutor(1, "read") as reader,

@@ -153,8 +153,10 @@ class Stages:
         saving: Saving,
         shard: Shard,
         beside: Mapping[str, Path] | None = None,
+        report: Report | None = None,
     ) -> Stages:
-        """The stages of a shard's files; a folder has a manifest, a single result has none."""
+        """The stages of a shard's files, which the report goes on with; a folder has a manifest, a
+        single result has none."""
         chosen = [target for target in planned if shard.holds(target.source)]
         manifest = None if one_file(out) else Manifest(out, shard.part)
         taken = {place(target.source.path): target.source.path for target in planned}
@@ -164,7 +166,8 @@ class Stages:
             strip=saving.strip,
             provenance=saving.provenance,
         )
-        report, beside = Report(len(chosen)), beside or {}
+        report, beside = report or Report(0), beside or {}
+        report.found += len(chosen)
         return cls(restorer, chosen, out, saving, manifest, report, taken, how, beside)
 
     @cached_property
@@ -306,12 +309,15 @@ class Stages:
         if attempt.skipped:
             self.report.skipped += 1
             self.report.note(attempt.source, attempt.skipped)
+            if attempt.skipped == _DONE:
+                self.report.results.setdefault(attempt.source, []).append(attempt.target.path)
         elif attempt.error:
             sentence = self.report.fail(attempt.source, attempt.error)
             with suppress(OSError):  # the disk may be full, and the person is told anyway
                 self._append(attempt, None, sentence)
         else:
             self.report.done += 1
+            self.report.results.setdefault(attempt.source, []).append(attempt.target.path)
             for note in attempt.notes:
                 self.report.note(attempt.source, note)
 
