@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import restorekit as rk
-from restorekit_inpaint.holes import areas, eroded
+from restorekit_inpaint.holes import eroded, windows
 
+AROUND = 64  # pixels: more than the farthest that a hole which is not large has to what is known
 REACH = 40  # pixels from the known ones up to which the smooth fill is a good start
 RATIO = 4  # a stage's reduction
 MEMBRANE, PLATE = 8, 16  # rounds of relaxation on each grid
@@ -16,22 +17,35 @@ MEMBRANE, PLATE = 8, 16  # rounds of relaxation on each grid
 
 def is_large(hole: Tensor) -> bool:
     """Whether some pixel is farther from everything known than the smooth fill is good for."""
-    return bool(eroded(hole, REACH).any())
+    return any(
+        bool(eroded(hole[window], REACH)[inside].any())
+        for window, _, inside in windows(hole, REACH)
+    )
 
 
 def smooth(image: Tensor, hole: Tensor) -> Tensor:
     """Images (N, C, H, W) with the hole filled from around it, as smoothly as a bent plate.
 
+    Each hole goes by what is known within AROUND pixels; 0 where nothing is. Images lie in [−1, 1].
+    """
+    filled = image * (1 - hole)
+    for window, area, inside in windows(hole, AROUND):
+        filled[area] = _bent(image[window], hole[window])[inside]
+    return filled
+
+
+def _bent(image: Tensor, hole: Tensor) -> Tensor:
+    """A window's holes filled, from coarse to fine.
+
     Known pixels are averaged into ever coarser grids until there is no hole; on the way back each
     grid's holes take the coarser one's values, bilinearly (pull–push; Gortler 1996, 5.3), and a few
     rounds of relaxation towards ∇²u = 0 (a membrane) and ∇⁴u = 0 (a plate, which goes on with slopes).
-    0 where nothing is known; images lie in [−1, 1].
     """
     known = 1 - hole
     if not hole.any() or max(image.shape[-2:]) == 1:
         return image * known
     coarse, share = _pulled(image, known)
-    coarse = smooth(coarse, (share == 0).float())
+    coarse = _bent(coarse, (share == 0).float())
     size = (coarse.shape[-2] * 2, coarse.shape[-1] * 2)
     pushed = F.interpolate(coarse, size, mode="bilinear", align_corners=False)
     filled = torch.where(hole > 0.5, pushed[..., : image.shape[-2], : image.shape[-1]], image)
@@ -40,19 +54,13 @@ def smooth(image: Tensor, hole: Tensor) -> Tensor:
 
 def _relaxed(image: Tensor, hole: Tensor) -> Tensor:
     """The image, its hole bent smooth; only windows around the holes are worked on, in place."""
-    height, width = hole.shape[-2:]
-    for top, left, tall, wide in areas(hole):
-        window = (
-            ...,
-            slice(max(0, top - 2), min(height, top + tall + 2)),
-            slice(max(0, left - 2), min(width, left + wide + 2)),
-        )
+    for window, area, inner in windows(hole, 2):
         values, inside = image[window].clone(), hole[window]
         for _ in range(MEMBRANE):
             values += inside * _laplacian(values) / 4
         for _ in range(PLATE):  # stable below 2/64, as ∇⁴ has no eigenvalue above 64
             values -= inside * _laplacian(_laplacian(values)) * 0.03
-        image[window] = values.clamp(-1, 1)  # plates go on beyond black and white
+        image[area] = values[inner].clamp(-1, 1)  # plates go on beyond black and white
     return image
 
 

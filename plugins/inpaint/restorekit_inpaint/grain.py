@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import restorekit as rk
-from restorekit_inpaint.holes import areas
+from restorekit_inpaint.holes import Crop, windows
 
 CELL = 16  # pixels: the grid on which grain is measured; divides that of `areas`
 REACH = 3  # cells around one in which the most even ones are looked for
@@ -29,21 +29,14 @@ def deviations(image: Tensor, hole: Tensor) -> Tensor:
     leaves anything of (Immerkær 1996), in pixels all known. 0 away from holes, and where nothing known
     is near.
     """
-    height, width = hole.shape[-2:]
-    found = image.new_zeros(len(image), 4, -(-height // CELL), -(-width // CELL))
-    around = REACH * CELL
-    for top, left, tall, wide in areas(hole):
-        upper, start = max(0, top - around), max(0, left - around)
-        window = (..., slice(upper, top + tall + around), slice(start, left + wide + around))
+    found = image.new_zeros(len(image), 4, *(-(-side // CELL) for side in hole.shape[-2:]))
+    for window, area, inside in windows(hole, REACH * CELL):
         if min(hole[window].shape[-2:]) < 3:
             continue
-        near = _evenest(*_moments(image[window], hole[window]))
-        rows, columns = (-(-length // CELL) for length in (tall, wide))
-        inside = near[..., (top - upper) // CELL :, (left - start) // CELL :][..., :rows, :columns]
-        common = inside[:, 3:].amin(1, keepdim=True).clamp(min=0)
-        own = (inside[:, :3] - common).clamp(min=0)
-        row, column = top // CELL, left // CELL
-        found[..., row : row + rows, column : column + columns] = torch.cat([common, own], 1).sqrt()
+        near = _evenest(*_moments(image[window], hole[window]))[_on_cells(inside)]
+        common = near[:, 3:].amin(1, keepdim=True).clamp(min=0)
+        own = (near[:, :3] - common).clamp(min=0)
+        found[_on_cells(area)] = torch.cat([common, own], 1).sqrt()
     return found
 
 
@@ -54,6 +47,12 @@ def drawn(deviations: Tensor, box: rk.Box) -> Tensor:
     here = deviations[..., rows[:, None], columns]
     noise = rk.noise_at(box, 4, seed=SEED) * here
     return noise[:, :1] + noise[:, 1:]
+
+
+def _on_cells(window: Crop) -> Crop:
+    """A window of pixels, whose corner lies on the grid, as one of cells."""
+    rows, columns = (slice(part.start // CELL, -(-part.stop // CELL)) for part in window[1:])
+    return ..., rows, columns
 
 
 def _moments(image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:

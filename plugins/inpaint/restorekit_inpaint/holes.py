@@ -5,7 +5,8 @@ A hole is (N, 1, H, W) float32, 1 where pixels are to be filled and 0 where they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import EllipsisType
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import restorekit as rk
+
+Crop = tuple[EllipsisType, slice, slice]
 
 CELL = 64  # pixels: the grid on which neighbouring holes are taken together
 TOLERANCE = 8 / 255  # of a colour key: what JPEG does to an even colour
@@ -80,9 +83,15 @@ def grow(hole: Tensor, pixels: int) -> Tensor:
 
 
 def _dilated(plane: Tensor, pixels: int) -> Tensor:
-    size = 2 * pixels + 1
-    wide = F.max_pool2d(plane, (1, size), 1, (0, pixels))
-    return F.max_pool2d(wide, (size, 1), 1, (pixels, 0))
+    """A plane of 0 and 1 with 1 wherever one is within a square; by sums, in any size as fast."""
+    for dimension in (2, 3):
+        beyond = [0, 0, 0, 0]
+        beyond[6 - 2 * dimension : 8 - 2 * dimension] = pixels + 1, pixels
+        sums = F.pad(plane, beyond).cumsum(dimension)
+        length = plane.shape[dimension]
+        within = sums.narrow(dimension, 2 * pixels + 1, length) - sums.narrow(dimension, 0, length)
+        plane = (within > 0).float()
+    return plane
 
 
 def eroded(hole: Tensor, pixels: int) -> Tensor:
@@ -119,3 +128,19 @@ def areas(hole: Tensor) -> tuple[tuple[int, int, int, int], ...]:
         bottom, end = (max(rows) + 1) * CELL, (max(columns) + 1) * CELL
         found.append((top, start, min(bottom, height) - top, min(end, width) - start))
     return tuple(sorted(found))
+
+
+def windows(hole: Tensor, margin: int) -> Iterator[tuple[Crop, Crop, Crop]]:
+    """For each area: (it and so many pixels around it, it alone, it alone inside the first), to index
+    tensors of the picture's size with, so that work goes with the holes and not with the picture."""
+    for top, left, height, width in areas(hole):
+        upper, start = max(0, top - margin), max(0, left - margin)
+        yield (
+            (..., slice(upper, top + height + margin), slice(start, left + width + margin)),
+            (..., slice(top, top + height), slice(left, left + width)),
+            (
+                ...,
+                slice(top - upper, top - upper + height),
+                slice(left - start, left - start + width),
+            ),
+        )
