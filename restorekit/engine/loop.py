@@ -56,7 +56,8 @@ class Run:
     """One sampling: its method and times, the numbers it adds to the condition, and its weight.
 
     start_noise: deviation of x_1 around the path's mean, in units of σ; 0 starts from the source
-    itself. The results of several runs are averaged by their weights.
+    itself. The results of several runs are averaged by their weights. later: numbers that change after
+    the first call.
     """
 
     sampler: Sampler
@@ -64,6 +65,7 @@ class Run:
     numbers: dict[str, float] = field(default_factory=dict)
     start_noise: float = 1.0
     weight: float = 1.0
+    later: dict[str, float] = field(default_factory=dict)
 
     @property
     def evaluations(self) -> int:
@@ -97,10 +99,7 @@ class Engine:
     def regions(
         self, size: tuple[int, int], runs: Sequence[Run], areas: Iterable[Box] | None = None
     ) -> list[Box]:
-        """The windows of a picture (height, width) that are sampled one after another.
-
-        areas: what they must cover; by default all of it.
-        """
+        """The windows of a picture that are sampled one by one; they cover the areas, by default all."""
         canvas = self.canvas(size)
         chosen = [canvas] if areas is None else separate(areas, self.multiple, canvas)
         return [region for area in chosen for region in self._parts(area, canvas, runs)]
@@ -178,7 +177,8 @@ class _Window:
     def sample(self, run: Run, known: Condition, seed: int) -> Tensor:
         """x0 of the grown window by one run; right in the region, and nothing in particular around."""
         engine, y = self.engine, known.source
-        known = known.with_numbers(**run.numbers)
+        first = known.with_numbers(**run.numbers)
+        later = first.with_numbers(**run.later)
         x, times = y, [known.t_start * t for t in run.times]
         calls = count_evaluations(run.sampler, engine.path, times)
         channels, remaining = y.shape[1], [calls]
@@ -189,7 +189,7 @@ class _Window:
         def estimate(x: Tensor, t: float) -> Tensor:
             remaining[0] -= 1
             area = self.region.grow(max(remaining[0], 0) * engine.margin, self.canvas)
-            x0_hat = self.call(x, t, known, area)
+            x0_hat = self.call(x, t, first if t == times[0] else later, area)
             if self.watch:
                 part = self.part(x0_hat, area)
                 self.watch(StepEvent(calls - remaining[0], calls, t, area, part))

@@ -62,8 +62,7 @@ class Restorer:
     def _first_budget(self) -> int:
         """Pixels of the largest network call: the tile asked for, or what memory holds easily."""
         if self.settings.tile:
-            config = self.model.config
-            margin = 2 * round_up(int(config.radius), self.multiple)
+            margin = 2 * round_up(int(self.model.config.radius), self.multiple)
             return (round_up(self.settings.tile, self.multiple) + margin) ** 2
         memory = devices.memory(self.device)
         if memory is None:
@@ -331,13 +330,14 @@ class Restorer:
                 look = card.looks[name]
                 steps = self.settings.steps or look.steps
                 start = look.start_noise if steps == 1 else 1.0
-                times = uniform_times(steps)
-                numbers = dict(look.numbers)
+                times, numbers = uniform_times(steps), dict(look.numbers)
                 if look.sampler not in samplers:
                     raise UsageError(
                         f"model {card.name} wants the sampler {look.sampler!r}, which is not here"
                     )
-                runs.append(Run(samplers[look.sampler], times, numbers, start, weight))
+                # The first call may answer with a likely picture; the steps after it need the mean.
+                later = dict(card.looks.get("faithful", look).numbers)
+                runs.append(Run(samplers[look.sampler], times, numbers, start, weight, later))
         return runs
 
 

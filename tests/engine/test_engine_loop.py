@@ -265,6 +265,23 @@ def test_a_start_nearer_to_the_picture() -> None:
     torch.testing.assert_close(given[0], expected, rtol=0, atol=1e-6)
 
 
+def test_numbers_change_after_the_first_call() -> None:
+    rig, seen = Rig(64, 64), list[tuple[float, float, float]]()
+
+    def denoise(x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        seen.append((float(t), float(condition.numbers["look"]), float(condition.numbers["scale"])))
+        return condition.source.clone()
+
+    both = {"look": 1.0, "scale": 3.0}
+    for later in ({"look": 0.0}, {}):
+        given = run("ddim", 3, numbers=both, later=later)
+        rig.restore(rig.engine(denoise=denoise), [given])
+    looks = [look for _, look, _ in seen]
+    assert looks == [1, 0, 0, 1, 1, 1]
+    assert {scale for *_, scale in seen} == {3.0}
+    assert [t for t, *_ in seen[:3]] == pytest.approx([1, 2 / 3, 1 / 3])
+
+
 def test_a_condition_s_own_start_scales_the_times() -> None:
     """start_from: from its time on, the same steps as a run whose times are those."""
     rig, seen = Rig(150, 90), list[float]()
