@@ -34,9 +34,7 @@ class Stage:
 
 
 def cascade(
-    stages: Sequence[Stage],
-    condition: Condition,
-    noise: Callable[[int, int], Tensor],
+    stages: Sequence[Stage], condition: Condition, noise: Callable[[int, int], Tensor]
 ) -> list[Tensor]:
     """The pictures of every stage, the last one the largest.
 

@@ -39,10 +39,7 @@ def classifier_free(
 
 
 def classifier(
-    plain: Estimate,
-    log_probability: Callable[[Tensor, float], Tensor],
-    path: Path,
-    scale: float,
+    plain: Estimate, log_probability: Callable[[Tensor, float], Tensor], path: Path, scale: float
 ) -> Estimate:
     """x̂0 + scale (σ²/α) ∇ log p(c | x_t): a classifier of noisy images leads (Dhariwal 2021, alg. 2).
 

@@ -28,12 +28,7 @@ def log_snr_times(path: Path, steps: int, low: float, high: float) -> list[float
 
 
 def karras_times(
-    path: Path,
-    steps: int,
-    *,
-    sigma_min: float = 0.002,
-    sigma_max: float = 80.0,
-    rho: float = 7.0,
+    path: Path, steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0
 ) -> list[float]:
     """steps + 1 times: σ/α falls from `sigma_max` to `sigma_min` evenly in its ρ-th root, then 0.
 

@@ -58,13 +58,13 @@ def test_a_transfer_of_a_sum_is_the_transfer_of_its_value() -> None:
 def test_a_transfer_of_noises() -> None:
     """u_s = α_s (u_t − σ_t ε)/α_t + σ_s ε, ε = −½ of x0's own and 1½ of another."""
     own = (X - F.shift_t * Y - F.alpha_t * X0) / F.level_t
-    torch.testing.assert_close(noise_in(F, X, Y, X0), own, **EXACT)
+    residual, level, shift = noise_in(F, X, X0)
+    torch.testing.assert_close((residual - shift * Y) / level, own, **EXACT)
     mean = -0.5 * own + 1.5 * OTHER
     image = (X - F.shift_t * Y - F.level_t * mean) / F.alpha_t
     expected = F.alpha_s * image + F.level_s * mean + F.shift_s * Y
-    torch.testing.assert_close(
-        transfer_noise(F, X, Y, X0, [(-0.5, own), (1.5, OTHER)]), expected, **EXACT
-    )
+    noises = [(-0.5, noise_in(F, X, X0)), (1.5, (0.7 * OTHER + 0.2 * Y, 0.7, 0.2))]
+    torch.testing.assert_close(transfer_noise(F, X, Y, X0, noises), expected, **EXACT)
 
 
 @pytest.mark.parametrize("t", [1.0, 0.9999])
@@ -72,7 +72,7 @@ def test_a_transfer_of_x0_s_own_noise_keeps_its_digits_where_alpha_is_small(t: f
     """Through x0 = (u − σ ε)/α it would lose four of them at the end of the cosine path."""
     f = frame(PATHS["vp_cosine"](), t, 0.5)
     x, y, x0 = (v.float() for v in (X, Y, X0))
-    made = transfer_noise(f, x, y, x0, [(1.0, noise_in(f, x, y, x0))])
+    made = transfer_noise(f, x, y, x0, [(1.0, noise_in(f, x, x0))])
     exact = transfer(f, X, Y, X0)
     torch.testing.assert_close(made.double(), exact, rtol=0, atol=1e-6)
 

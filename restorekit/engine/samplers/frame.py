@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from restorekit.engine.path import Path
@@ -113,6 +114,9 @@ def frame(path: Path, t: float, s: float) -> Frame:
 Weighted = tuple[float, Tensor]
 """A number and the tensor that it multiplies."""
 
+NoiseIn = tuple[Tensor, float, float]
+"""ε̂ = (x_t − α_t x̂0 − γ_t y)/σ_t as x_t − α_t x̂0, σ_t and γ_t, so that it takes one pass."""
+
 _NOTHING = 1e-12  # what rounding leaves of a coefficient that is 0
 
 
@@ -122,11 +126,10 @@ def combined(parts: Iterable[Weighted]) -> Tensor:
     Weights of 0 cost nothing, and a lone tensor of weight 1 is itself the answer.
     """
     (weight, first), *others = [part for part in parts if abs(part[0]) > _NOTHING]
-    if not others and weight == 1:
-        return first
-    total = first * weight
-    for weight, tensor in others:
-        total = total.add_(tensor, alpha=weight)
+    total = first if weight == 1 else first * weight
+    for number, (factor, tensor) in enumerate(others):
+        kept = None if number == 0 and weight == 1 else total
+        total = torch.add(total, tensor, alpha=factor, out=kept)
     return total
 
 
@@ -138,10 +141,11 @@ def moved(
     images: Iterable[Weighted] = (),
     fresh: float = 0.0,
     noise: Noise | None = None,
+    share_y: float = 0.0,
 ) -> Tensor:
-    """x_s with u_s = `kept` u_t + Σ weight · image + `fresh` z: what every step of a sampler is."""
+    """x_s with u_s = `kept` u_t + Σ weight · image + `fresh` z + share_y y: every sampler's step."""
     drawn = [(fresh, noise())] if fresh and noise else []
-    return combined([*images, (kept, x), (f.shift_s - kept * f.shift_t, y), *drawn])
+    return combined([*images, (kept, x), (f.shift_s - kept * f.shift_t + share_y, y), *drawn])
 
 
 def transfer(
@@ -164,19 +168,22 @@ def transfer(
 
 
 def transfer_noise(
-    f: Frame, x: Tensor, y: Tensor, x0: Tensor, noises: Iterable[Weighted]
+    f: Frame, x: Tensor, y: Tensor, x0: Tensor, noises: Iterable[tuple[float, NoiseIn]]
 ) -> Tensor:
     """x_s with u_s = α_s (u_t − σ_t ε)/α_t + σ_s ε, ε = Σ weight · noise, of weights that add to 1.
 
     The first noise is x0's own: what ε changes of it alone loses digits where α_t is small.
     """
-    (weight, own), *others = noises
-    kept, gain = f.level_s / f.level_t, f.level_s - f.level_t * f.alpha_s / f.alpha_t
-    changes = [(gain * w, noise) for w, noise in ((weight - 1, own), *others)]
-    return moved(f, x, y, kept, [(f.alpha_s - kept * f.alpha_t, x0), *changes])
+    (weight, _), *others = noises
+    gain = f.level_s - f.level_t * f.alpha_s / f.alpha_t
+    kept = (f.level_s + gain * (weight - 1)) / f.level_t
+    images = [(gain * w / level, residual) for w, (residual, level, _) in others]
+    share = sum(w * shift / level for w, (_, level, shift) in others)
+    return moved(
+        f, x, y, kept, [(f.alpha_s - kept * f.alpha_t, x0), *images], share_y=-gain * share
+    )
 
 
-def noise_in(f: Frame, x: Tensor, y: Tensor, x0: Tensor) -> Tensor:
-    """ε̂ = (u_t − α_t x0)/σ_t, the noise in x_t if x0 is the image; σ_t is not 0."""
-    scale = 1 / f.level_t
-    return combined([(scale, x), (-scale * f.alpha_t, x0), (-scale * f.shift_t, y)])
+def noise_in(f: Frame, x: Tensor, x0: Tensor) -> NoiseIn:
+    """The noise in x_t if x0 is the image; σ_t is not 0."""
+    return combined([(1.0, x), (-f.alpha_t, x0)]), f.level_t, f.shift_t

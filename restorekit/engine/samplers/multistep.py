@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,17 +19,17 @@ from restorekit.engine.samplers.frame import (
     Estimate,
     Frame,
     Noise,
+    NoiseIn,
     State,
     Step,
-    Weighted,
     frame,
     noise_in,
     transfer,
     transfer_noise,
 )
 
-History = tuple[tuple[float, Tensor], ...]
-"""(λ_k, estimate there), the newest first."""
+History = tuple[tuple[float, Any], ...]
+"""(λ_k, estimate there, of x̂0 or of ε̂), the newest first."""
 
 Moments = Callable[[float, int], list[float]]
 """(c, count) → the means of x, …, x^count over [0, 1] under the weight e^(cx), or stand-ins."""
@@ -63,7 +64,9 @@ def unipc_moments(c: float, count: int) -> list[float]:
     return [0.5] if count == 1 else exact_moments(c, count)
 
 
-def blend(f: Frame, history: History, moments: Moments, sign: float = 1.0) -> list[Weighted]:
+def blend(
+    f: Frame, history: History, moments: Moments, sign: float = 1.0
+) -> list[tuple[float, Any]]:
     """The mean over the step of the polynomial through a history; sign: of λ in the weight.
 
     m_0 + Σ w_k (m_k − m_0) with Σ w_k r_k^i the i-th moment, r_k = (λ_k − λ_t)/h.
@@ -96,7 +99,7 @@ def solver(
         fresh = eta * float(path.fresh_noise(t, s)) if eta else 0.0
         if not f.finite:
             return State(transfer(f, state.x, y, x0_hat, fresh, noise))
-        seen = noise_in(f, state.x, y, x0_hat) if of_noise else x0_hat
+        seen = noise_in(f, state.x, x0_hat) if of_noise else x0_hat
         history = ((f.log_snr_t, seen), *state.memory)[:order]
         blended = blend(f, history, moments, -1.0 if of_noise else 1.0)
         if of_noise:
@@ -153,13 +156,13 @@ def plms(warm_up: int) -> Step:
         if not f.starts_finite or (not state.memory and s == 0):
             return State(transfer(f, state.x, y, x0_hat))
 
-        def slope(x: Tensor, at: float) -> Tensor:
-            return noise_in(frame(path, at, s), x, y, estimate(x, at))
+        def slope(x: Tensor, at: float) -> NoiseIn:
+            return noise_in(frame(path, at, s), x, estimate(x, at))
 
-        def stage(noises: list[Weighted], to: float) -> Tensor:
+        def stage(noises: Noises, to: float) -> Tensor:
             return transfer_noise(frame(path, t, to), state.x, y, x0_hat, noises)
 
-        history = (noise_in(f, state.x, y, x0_hat), *state.memory)[:4]
+        history = (noise_in(f, state.x, x0_hat), *state.memory)[:4]
         noises = [*zip(ADAMS_BASHFORTH[len(history)], history, strict=True)]
         if s > 0 and len(history) <= warm_up == 1:
             noises = [(1 / 2, history[0]), (1 / 2, slope(stage([(1.0, history[0])], s), s))]
@@ -170,11 +173,12 @@ def plms(warm_up: int) -> Step:
     return step
 
 
-Stage = Callable[[list[Weighted], float], Tensor]
-Slope = Callable[[Tensor, float], Tensor]
+Noises = list[tuple[float, NoiseIn]]
+Stage = Callable[[Noises, float], Tensor]
+Slope = Callable[[Tensor, float], NoiseIn]
 
 
-def _runge_kutta(first: Tensor, stage: Stage, slope: Slope, t: float, s: float) -> list[Weighted]:
+def _runge_kutta(first: NoiseIn, stage: Stage, slope: Slope, t: float, s: float) -> Noises:
     middle = (t + s) / 2
     second = slope(stage([(1.0, first)], middle), middle)
     third = slope(stage([(0.0, first), (1.0, second)], middle), middle)
