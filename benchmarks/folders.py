@@ -32,7 +32,7 @@ from PIL import Image
 
 from restorekit.cli.scores import write_json
 from restorekit.evaluation import machine
-from restorekit.images import from_array
+from restorekit.images import from_array, probe
 from restorekit.jobs import run as jobs
 from restorekit.jobs import scan
 from restorekit.jobs.report import Step
@@ -184,12 +184,11 @@ def large(side: int = 10_000) -> dict[str, Any]:
             cwd=ROOT,
         )
         seconds = _command(*given)
-        with Image.open(out / photo.name) as result:
-            size = result.size
+        result = probe(out / photo.name)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return {
         "megapixels": side * side / 1e6,
-        "result": size,
+        "result": [result.width, result.height],
         "seconds": seconds,
         "gibibytes": peak / 2**30,
         "plan": plan.stdout.splitlines()[1:],
