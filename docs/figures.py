@@ -8,7 +8,7 @@ the same photographs made noisy and restored. inpaint.png: with holes, and fille
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -142,8 +142,10 @@ def upscaled(pixels: np.ndarray, **options: object) -> np.ndarray:
     return restorekit.upscale(pixels, scale=SCALE, device="cpu", **options)
 
 
-def restored(task: str, ways: dict[str, dict[str, object]]) -> None:
-    """A row a photograph: made worse in one of some ways, restored, the original."""
+def restored(
+    task: str, ways: dict[str, dict[str, object]], looks: Sequence[dict[str, object]] = ({},)
+) -> None:
+    """A row a photograph: made worse in one of some ways, restored by some options, the original."""
     from restorekit import plugins
 
     loaded, rows = plugins.load(task), []
@@ -161,8 +163,9 @@ def restored(task: str, ways: dict[str, dict[str, object]]) -> None:
             for key, value in worse.items()
         }
         image = images.pop("image")
-        made = getattr(restorekit, task)(image, **images, device="cpu")
-        rows.append(np.hstack([image, made, truth]))
+        work = getattr(restorekit, task)
+        made = [work(image, **images, **look, device="cpu") for look in looks]
+        rows.append(np.hstack([image, *made, truth]))
     Image.fromarray(np.vstack(rows)).save(IMAGES / f"{task}.png", optimize=True)
 
 
@@ -172,8 +175,9 @@ def denoise() -> None:
 
 
 def inpaint() -> None:
-    """Lines, strokes, boxes."""
-    restored("inpaint", {"thin": {}, "medium": {}, "wide": {}})
+    """Lines, strokes, boxes, by both looks."""
+    holes: dict[str, dict[str, object]] = {"thin": {}, "medium": {}, "wide": {}}
+    restored("inpaint", holes, [{}, {"look": "sharp", "steps": 4}])
 
 
 FIGURES: dict[str, Callable[[], None]] = {
