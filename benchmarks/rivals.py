@@ -24,7 +24,7 @@ from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.settings import Settings
 
 SIDE = 256  # pixels of what is made 4 times as large: a megapixel out
-WIDTHS, LAYERS = (32, 64, 112), 2  # of diffusers' network: about as many parameters as ours
+WIDTHS, LAYERS = (32, 64, 128), 2  # of diffusers' network: 3.5 million parameters, ours has 2.9
 UPSCALERS = ("realesr-general-x4v3", "lsdir-compact-x4", "rlfn-x4")
 
 Work = Callable[[], Any]
@@ -41,7 +41,7 @@ def figures(runs: int = 5) -> dict[str, dict[str, float | str]]:
     }
     rivals: list[tuple[str, str, Callable[[], Work]]] = [
         *(("upscale", name, lambda name=name: _by_peer(name, low)) for name in UPSCALERS),
-        ("upscale", "diffusers, one step of a network of this size", lambda: _by_diffusers(low)),
+        ("upscale", "one step of diffusers", lambda: _by_diffusers(low)),
         ("denoise", "OpenCV's fastNlMeans", lambda: _by_opencv(high)),
     ]
     found: dict[str, dict[str, float | str]] = {}

@@ -20,6 +20,7 @@ import energy
 import gpu
 import quality
 import regress
+import rivals
 import samplers
 import speed
 
@@ -109,6 +110,7 @@ def all_speed(run: Run) -> None:
                 4096, 5888, runs=3, budget=1 << 23
             ),
             "samplers": samplers.overhead(),
+            "rivals": rivals.figures(),
             "filling": speed.filling(),
             "start_up": speed.start_up(),
             "large_picture": speed.large_picture(),
