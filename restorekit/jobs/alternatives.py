@@ -19,6 +19,7 @@ from restorekit.jobs.report import Report
 from restorekit.jobs.scan import one_file
 from restorekit.jobs.settings import Settings
 
+STEPS = 4
 SIDE = 512  # pixels of a picture on a sheet, at most
 LABEL, GAP = 20, 8  # pixels: of the line above a picture, and between pictures
 _TITLE = "Samples by restorekit of "
@@ -29,7 +30,8 @@ def runs(
 ) -> list[tuple[Settings, Path, str]]:
     """(settings, out, suffix) for each of so many seeds, from the given one; one alone as it is.
 
-    UsageError where every seed would make the same picture.
+    Several are sampled in several steps, unless a person says in how many: one call hardly differs from
+    seed to seed. UsageError where every seed would make the same picture.
     """
     if count == 1:
         return [(settings, out, suffix)]
@@ -39,7 +41,7 @@ def runs(
         )
     return [
         (
-            replace(settings, seed=settings.seed + number),
+            replace(settings, seed=settings.seed + number, steps=settings.steps or STEPS),
             out.with_name(f"{out.stem}-{number + 1}{out.suffix}") if one_file(out) else out,
             suffix if one_file(out) else f"{suffix}-{number + 1}",
         )
