@@ -112,6 +112,7 @@ def all_speed(run: Run) -> None:
             "samplers": samplers.overhead(),
             "rivals": rivals.figures(),
             "filling": speed.filling(),
+            "tile_invariance": speed.tile_invariance(),
             "start_up": speed.start_up(),
             "large_picture": speed.large_picture(),
         },

@@ -241,6 +241,18 @@ def restorer_call(look: str) -> None:
     upscaler(picture)
 
 
+def tile_invariance(side: int = 320) -> dict[str, float]:
+    """The greatest difference in levels of 255 between a picture made whole and made in tiles."""
+    low = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    found = {}
+    for look in ("faithful", "sharp"):
+        whole, tiled = (
+            restorer(look, tile=tile)(from_array(low)).color.astype(np.int64) for tile in (None, 64)
+        )
+        found[look] = float(np.abs(whole - tiled).max())
+    return found
+
+
 def large_picture(height: int = 4000, width: int = 6000) -> dict[str, float]:
     """Peak memory and seconds of the command on a picture of noise, ×4, PNG to PNG."""
     from PIL import Image
