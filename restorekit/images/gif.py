@@ -25,7 +25,10 @@ def survey(file: BinaryIO, length: int) -> Survey:
         width, height = (int.from_bytes(head[n : n + 2], "little") for n in (6, 8))
         file.seek(_table(head[10]), 1)
     mark = file.read(1)
-    while mark in (b"!", b","):
+    while mark and mark != b";":
+        if mark not in (b"!", b","):  # Pillow goes on to what begins a block, so it must be seen
+            mark = file.read(1)
+            continue
         if mark == b",":
             place = file.read(9)
             if len(place) < 9:

@@ -190,11 +190,12 @@ def test_a_header_that_promises_too_much_costs_no_memory(tmp_path: Path, bounded
         return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">L", 0) + b"IEND" + b"\xae\x42\x60\x82"
 
     gif = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0, 0, 0)
-    gif += b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\2\1\0\0;"
+    large = b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\2\1\0\0;"
     webp = b"VP8X" + struct.pack("<L", 10) + bytes(4) + b"\xff\x3f\0\xff\x3f\0"
     bombs = {
         "png": png(60_000, 60_000),
-        "gif": gif,
+        "gif": gif + large,
+        "junk.gif": gif + b"!\xf9\4\x08\0\0\0\0\7\7" + large,  # to be cleared to the background
         "webp": b"RIFF" + struct.pack("<L", 4 + len(webp)) + b"WEBP" + webp,
         "bmp": b"BM"
         + struct.pack("<LLLLllHHLLLLLL", 54, 0, 54, 40, 60_000, 60_000, 1, 24, *[0] * 6),
