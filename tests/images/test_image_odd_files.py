@@ -24,7 +24,7 @@ from restorekit.images.alpha import over
 
 # By hand: RESTOREKIT_THOROUGH=1 cuts every file at every tenth byte and changes files for ten minutes.
 THOROUGH = os.environ.get("RESTOREKIT_THOROUGH") == "1"
-EXAMPLES, SECONDS = (40_000, 600.0) if THOROUGH else (400, math.inf)
+EXAMPLES, SECONDS = (200_000, 600.0) if THOROUGH else (400, math.inf)
 MOST_PIXELS = 1_000_000
 FILES = odd_files()
 # One of each kind; the rest differ from these in what the decoder is given, not in what reads it.
