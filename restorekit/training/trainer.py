@@ -23,11 +23,12 @@ from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
 from restorekit.engine.training import Average, draw_times, estimate_loss
-from restorekit.engine.unet import UNet
+from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.task import Task
 from restorekit.training import checkpoint, processes
+from restorekit.training.grow import grown
 from restorekit.training.muon import Muon
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
@@ -70,7 +71,10 @@ class Trainer:
 
     def _denoiser(self, network: Any) -> Preconditioned:
         path = PATHS[self.recipe.path](**self.recipe.path_parameters)
-        return Preconditioned(network, path, self.recipe.deviation, self.recipe.network.numbers)
+        config = self.recipe.network
+        return Preconditioned(
+            network, path, self.recipe.deviation, config.numbers, around_source=config.concat > 0
+        )
 
     def step(self, corpus: Corpus) -> tuple[float, str]:
         """One iteration; (its loss, what the perceptual phase says of itself).
@@ -220,22 +224,28 @@ class Trainer:
         self.earlier = record.get("phases", [])[:-1]
 
     def start_from(self, path: Path) -> None:
-        """Begin with another run's averaged weights, or a model's; ModelError for another network."""
-        weights, self.earlier = _starting_point(path)
+        """Begin with another run's averaged weights, or a model's, grown where the network is larger.
+
+        ModelError for a network that cannot grow into the recipe's.
+        """
+        weights, config, self.earlier = _starting_point(path)
+        if config != self.recipe.network:
+            weights = grown(weights, config, self.recipe.network)
         with checkpoint.fitting(path):
             self.network.load_state_dict(weights)
             self.average.load(weights, 0)
 
 
-def _starting_point(path: Path) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """(weights in float32, the phases that made them) of a checkpoint or of a model file."""
+def _starting_point(path: Path) -> tuple[dict[str, Tensor], UNetConfig, list[dict[str, Any]]]:
+    """(weights in float32, their network, the phases that made them) of a checkpoint or a model file."""
     try:
         tensors, record = checkpoint.load(path)
     except ModelError:
         model = store.load(path)
         weights = {key: value.float() for key, value in model.tensors.items()}
-        return weights, list(model.card.training.get("phases", []))
-    return checkpoint.part("average", tensors), record.get("phases", [])
+        return weights, model.config, list(model.card.training.get("phases", []))
+    config = UNetConfig.from_dict(record["recipe"]["network"])
+    return checkpoint.part("average", tensors), config, record.get("phases", [])
 
 
 def run(

@@ -1,0 +1,63 @@
+"""A larger network that computes what a smaller one does, to train on from (Chen 2016, Net2Net)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.errors import ModelError
+
+
+def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> dict[str, Tensor]:
+    """Weights of a network `new` whose results are those of `weights` in a network `old`.
+
+    `new` may have further, coarser levels and more blocks on each. What it has more begins as the
+    identity: a block's last convolution and the way up from a new level are zero, everything else
+    is drawn from torch's generator. ModelError where `old` is no part of `new`.
+    """
+    same = replace(old, widths=new.widths, blocks=new.blocks) == new
+    if not (same and new.widths[: len(old.widths)] == old.widths and _has_room(old, new)):
+        raise ModelError(
+            f"a network of widths {old.widths} and blocks {old.blocks} cannot grow into one of widths "
+            f"{new.widths} and blocks {new.blocks}: levels and blocks can be added, all else must be "
+            "the same"
+        )
+    result = {
+        key: value.zero_() if ".outer." in key or key.startswith("up.") else value
+        for key, value in UNet(new).state_dict().items()
+    }
+    places = dict(_places(old, new))
+    for key, value in weights.items():
+        place = max((p for p in places if key.startswith(p)), key=len)
+        result[places[place] + key.removeprefix(place)] = value
+    return result
+
+
+def _has_room(old: UNetConfig, new: UNetConfig) -> bool:
+    counts = list(new.blocks[: len(old.blocks)])
+    if len(new.blocks) > len(old.blocks):
+        counts[-1] *= 2  # no longer the last level: it has blocks on both sides
+    return all(more >= count for more, count in zip(counts, old.blocks, strict=True))
+
+
+def _places(old: UNetConfig, new: UNetConfig) -> Iterator[tuple[str, str]]:
+    """(prefix of a tensor's name in `old`, its prefix in `new`)."""
+    last, further = len(old.widths) - 1, len(new.widths) - len(old.widths)
+    yield from (("embed.", "embed."), ("head.", "head."), ("tail.", "tail."))
+    for level in range(last):
+        # The decoder's levels are counted from the coarsest.
+        side = last - 1 - level
+        yield f"encoder.{level}.", f"encoder.{level}."
+        yield f"down.{level}.", f"down.{level}."
+        yield f"up.{side}.", f"up.{side + further}."
+        yield f"decoder.{side}.", f"decoder.{side + further}."
+    for block in range(old.blocks[last]):
+        if not further:
+            yield f"middle.{block}.", f"middle.{block}."
+        elif block < new.blocks[last]:
+            yield f"middle.{block}.", f"encoder.{last}.{block}."
+        else:
+            yield f"middle.{block}.", f"decoder.{further - 1}.{block - new.blocks[last]}."
