@@ -1,4 +1,4 @@
-"""Drawn pictures — text and line art, of which photographs have too little."""
+"""Drawn pictures — text, line art and even ramps, of which photographs have too little."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SCALE = 3  # drawn larger and reduced, so that edges are as soft as a photograph
 
 
 def draw_pictures(count: int, size: int, seed: int) -> list[Tensor]:
-    """`count` pictures (3, size, size) uint8 in turn: text, lines and shapes, text, fine patterns."""
+    """`count` pictures (3, size, size) uint8 in turn: text, lines and shapes, a ramp, text, patterns."""
     pencil = random.Random(seed)
-    kinds = (_text, _shapes, _text, _patterns)
-    return [kinds[i % 4](size, pencil) for i in range(count)]
+    kinds = (_text, _shapes, _ramp, _text, _patterns)
+    return [kinds[i % len(kinds)](size, pencil) for i in range(count)]
 
 
 def _colour(pencil: random.Random) -> tuple[int, int, int]:
@@ -72,6 +72,17 @@ def _shapes(size: int, pencil: random.Random) -> Tensor:
         else:
             _hatch(sheet, (x, y), reach, width, pencil)
     return _finish(image, size)
+
+
+def _ramp(size: int, pencil: random.Random) -> Tensor:
+    """One colour going over into another, or into itself: what has no detail must be given none."""
+    first, second = (np.array(_colour(pencil), np.float64) for _ in range(2))
+    second = first + pencil.choice([0, 0.1, 0.3, 1]) * (second - first)
+    angle = pencil.uniform(0, 2 * math.pi)
+    rows, columns = np.mgrid[0:size, 0:size] / size - 0.5
+    share = 0.5 + (rows * math.cos(angle) + columns * math.sin(angle)) / math.sqrt(2)
+    pixels = np.rint(first + share[..., None] * (second - first)).astype(np.uint8)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def _patterns(size: int, pencil: random.Random) -> Tensor:
