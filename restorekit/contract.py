@@ -26,6 +26,10 @@ def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:
         return f"plans the size {answer.size!r}, not two whole numbers (height, width)"
     if min(size) < 1:
         return f"plans the size {answer.size!r}; both sides must be at least 1"
+    if answer.jump is not None:
+        jump = _whole(answer.jump, 2)
+        if jump is None or min(jump) < 1:
+            return f"plans the jump {answer.jump!r}, not two whole numbers (steps, times) above 0"
     if answer.areas is not None:
         return _areas(answer, arguments["inputs"]["image"].shape[-2:])
     return ""

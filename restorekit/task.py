@@ -266,7 +266,8 @@ class Plan:
     (top, left, height, width) that are restored, with a little around them to the engine's grid;
     elsewhere the output is the picture itself, sample for sample. None: all of it is new. place:
     (top, left) of the picture in the output, where there are areas. opaque: whether the result of an
-    exact task has no transparency left.
+    exact task has no transparency left. jump: (steps, times): after every so many steps the sampler
+    goes as many back, adding noise, and so often over the same stretch (RePaint, Lugmayr 2022).
     """
 
     size: tuple[int, int]
@@ -275,6 +276,7 @@ class Plan:
     areas: tuple[tuple[int, int, int, int], ...] | None = None
     place: tuple[int, int] = (0, 0)
     opaque: bool = False
+    jump: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -70,21 +70,35 @@ def repaint(values: Tensor, mask: Tensor) -> Sampler:
     """RePaint (Lugmayr 2022, algorithm 1): an unconditional model fills where mask is 0.
 
     values: (N, C, H, W); mask: (N, 1, H, W), 1 = known. After each ancestral step the known pixels are
-    drawn from the path at its time; a step to a later time (`repaint_times`) adds noise again. Known
-    pixels are exact at the end.
+    drawn from the path at its time. Known pixels are exact at the end.
     """
 
     def step(
         estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, noise: Noise
     ) -> State:
-        if s > t:
-            f = frame(path, t, s)
-            kept, added = f.forward()
-            return State(moved(f, state.x, y, kept, (), added, noise))
         # Known and unknown pixels are apart, so one draw serves both.
         draw = noise() if s > 0 else torch.zeros_like(values)
         made = ddim_step(estimate, path, y, state, t, s, lambda: draw, eta=1.0).x
         known = path.marginal(values, y, s, draw)
         return State(torch.where(mask > 0.5, known, made))
 
-    return Sampler(State, step)
+    return resampled(Sampler(State, step))
+
+
+def resampled(sampler: Sampler) -> Sampler:
+    """The sampler; a step to a later time (`repaint_times`) adds the noise between.
+
+    With the ancestral sampler and estimates whose known pixels are overwritten this is RePaint too:
+    the posterior of a known x̂0 draws x_s from the path at s (Lugmayr 2022, eq. 8 and section 4.2).
+    """
+
+    def step(
+        estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, noise: Noise
+    ) -> State:
+        if s <= t:
+            return sampler.step(estimate, path, y, state, t, s, noise)
+        f = frame(path, t, s)
+        kept, added = f.forward()
+        return State(moved(f, state.x, y, kept, (), added, noise))
+
+    return sampler._replace(step=step)

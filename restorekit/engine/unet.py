@@ -113,12 +113,13 @@ class UNet(nn.Module):
     ) -> Tensor:
         """The prediction, (N, channels, H, W), in the dtype of its images.
 
-        x: (N, channels, H, W), or None for zeros, which then cost nothing. concat: (N, concat, H, W),
-        or None where config.concat is 0; one of the two is an image. t: (N,) or (1,) times in [0, 1].
-        numbers: (N or 1, len(config.numbers)). One row of t and numbers serves a whole batch, and is
-        folded into the weights. H and W are multiples of `config.stride`; ValueError otherwise.
+        x: (N, channels, H, W), or None for zeros, which then cost nothing. concat: (N, concat, H, W);
+        not looked at where config.concat is 0. One of the two is an image. t: (N,) or (1,) times in
+        [0, 1]. numbers: (N or 1, len(config.numbers)). One row of t and numbers serves a whole batch,
+        and is folded into the weights. H and W are multiples of `config.stride`; ValueError otherwise.
         """
-        images = [image for image in (x, concat) if image is not None]
+        taken = concat if self.config.concat else None
+        images = [image for image in (x, taken) if image is not None]
         height, width = images[0].shape[-2:]
         if height % self.config.stride or width % self.config.stride:
             raise ValueError(

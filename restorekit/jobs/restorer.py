@@ -16,11 +16,10 @@ from torch import Tensor
 from restorekit import device as devices
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.loop import Engine, Run
-from restorekit.engine.samplers import SAMPLERS
-from restorekit.engine.schedules import uniform_times
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
 from restorekit.images import Picture, premultiply, quantise, unpremultiply, visible
+from restorekit.jobs import sampling
 from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
@@ -262,7 +261,7 @@ class Restorer:
         return result
 
     def _regions(self, plan: Plan) -> list[Box]:
-        return self._tiled().regions(plan.size, self.runs(), _boxes(plan))
+        return self._tiled().regions(plan.size, self.runs(plan), _boxes(plan))
 
     def _tiled(self) -> Engine:
         return replace(self.engine, budget=self.budget)
@@ -284,7 +283,7 @@ class Restorer:
         done, total = 0, sum(region.clip(whole).pixels for region in self._regions(plan))
         for box, x0 in self._tiled().restore(
             plan.size,
-            self.runs(),
+            self.runs(plan),
             condition,
             areas=_boxes(plan),
             correct=correct if corrects else None,
@@ -300,7 +299,9 @@ class Restorer:
         """PluginError where the condition is not what the model was trained with."""
         card, config = self.model.card, self.model.config
         given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
-        if given != (config.channels, config.concat):
+        # A network that takes nothing beside x_t is a model of pictures as such, for any condition.
+        wanted = (config.channels, config.concat or given[1])
+        if given != wanted:
             raise PluginError(
                 f"plugin {self.listing}: its condition has {given[0]} + {given[1]} channels and model "
                 f"{card.name} takes {config.channels} + {config.concat} (source + concatenated)",
@@ -315,30 +316,11 @@ class Restorer:
                 self.listing.name,
             )
 
-    def runs(self) -> list[Run]:
-        """The samplings whose weighted mean is the result: one look, or two between them."""
-        card, fidelity = self.model.card, self.settings.fidelity
-        weights = {"faithful": fidelity, "sharp": 1 - fidelity}
-        samplers = dict(SAMPLERS)
-        for added in self.hooks.restorekit_samplers():
-            samplers.update(added)
-        runs = []
-        for name, weight in weights.items():
-            if weight > 0:
-                if name not in card.looks:
-                    raise UsageError(f"model {card.name} has no look {name}")
-                look = card.looks[name]
-                steps = self.settings.steps or look.steps
-                start = look.start_noise if steps == 1 else 1.0
-                times, numbers = uniform_times(steps), dict(look.numbers)
-                if look.sampler not in samplers:
-                    raise UsageError(
-                        f"model {card.name} wants the sampler {look.sampler!r}, which is not here"
-                    )
-                # The first call may answer with a likely picture; the steps after it need the mean.
-                later = dict(card.looks.get("faithful", look).numbers)
-                runs.append(Run(samplers[look.sampler], times, numbers, start, weight, later))
-        return runs
+    def runs(self, plan: Plan | None = None) -> list[Run]:
+        """The samplings whose weighted mean is the result, as a plan wants them."""
+        jump = plan.jump if plan else None
+        added = self.hooks.restorekit_samplers()
+        return sampling.looks(self.model.card, self.settings, added, jump)
 
 
 def _boxes(plan: Plan) -> list[Box] | None:

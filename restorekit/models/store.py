@@ -48,7 +48,14 @@ class Model:
         network = network.requires_grad_(False).eval()
         network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         path = PATHS[self.card.path](**self.card.path_parameters)
-        return Preconditioned(network, path, self.card.deviation, self.config.numbers, dtype=dtype)
+        return Preconditioned(
+            network,
+            path,
+            self.card.deviation,
+            self.config.numbers,
+            around_source=self.config.concat > 0,
+            dtype=dtype,
+        )
 
 
 def read_card(path: Path) -> Card:

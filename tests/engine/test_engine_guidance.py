@@ -12,7 +12,7 @@ from torch import Tensor
 
 from restorekit.engine.cascade import Stage, cascade
 from restorekit.engine.conditioning import Condition
-from restorekit.engine.editing import invert, repaint, sdedit, slerp
+from restorekit.engine.editing import invert, repaint, resampled, sdedit, slerp
 from restorekit.engine.guidance import (
     NO_CLASS,
     augment,
@@ -194,10 +194,12 @@ def correlated(path: Path, rho: float):
     return estimate
 
 
-def test_repaint_draws_from_the_conditional() -> None:
+@pytest.mark.parametrize("way", ["known pixels drawn", "estimates overwritten"])
+def test_repaint_draws_from_the_conditional(way: str) -> None:
     """Of two pixels with correlation .9 one is known: the other is N(.9 v, 1 − .81).
 
-    Without jumps the two do not agree (Lugmayr 2022, section 4.2); with them they do.
+    Without jumps the two do not agree (Lugmayr 2022, section 4.2); with them they do. Overwriting
+    the estimate, as tasks with known pixels do, is the same process.
     """
     count, value, rho = 4000, 1.5, 0.9
     values = torch.full((count, 1, 1, 2), value, dtype=torch.float64)
@@ -207,12 +209,18 @@ def test_repaint_draws_from_the_conditional() -> None:
     def noise(step: int) -> Tensor:
         return torch.randn(values.shape, generator=generator, dtype=torch.float64)
 
+    exact = correlated(PATH, rho)
+
+    def overwritten(x: Tensor, t: float) -> Tensor:
+        return torch.where(mask > 0.5, values, exact(x, t))
+
+    drawn = way == "known pixels drawn"
+    sampler = repaint(values, mask) if drawn else resampled(SAMPLERS["ancestral"])
+    estimate = exact if drawn else overwritten
     found = {}
     for resamples in (1, 12):
         times = repaint_times(uniform_times(60), jump=2, resamples=resamples)
-        made = sample(
-            repaint(values, mask), correlated(PATH, rho), PATH, 0 * values, noise(0), times, noise
-        )
+        made = sample(sampler, estimate, PATH, 0 * values, noise(0), times, noise)
         assert torch.equal(made[..., 0], values[..., 0])
         found[resamples] = made[..., 1]
     assert float(found[12].mean()) == pytest.approx(rho * value, abs=0.08)

@@ -188,6 +188,13 @@ RUNNING: dict[str, tuple[str, str]] = {
         task_code("tint", prepare=hook("restorekit_prepare", "inputs", "return rk.Plan((0, 5))")),
         "both sides must be at least 1",
     ),
+    "prepare-jump": (
+        task_code(
+            "tint",
+            prepare=hook("restorekit_prepare", "inputs", "return rk.Plan((4, 5), jump=(0, 5))"),
+        ),
+        "plans the jump (0, 5), not two whole numbers (steps, times) above 0",
+    ),
     "condition-raises": (
         task_code("tint", condition=hook("restorekit_condition", "plan", "return 1 / 0")),
         "fails in restorekit_condition: ZeroDivisionError: division by zero",

@@ -40,6 +40,13 @@ TASK = rk.Task(
             maximum=1,
         ),
         rk.Option("expand", str, "", "Grow the picture: left=N,right=N,top=N,bottom=N."),
+        rk.Option(
+            "jump",
+            str,
+            "",
+            "N,M: after every N of the --steps go N back with new noise, M times over the same stretch "
+            "(RePaint), for models of pictures as such.",
+        ),
         rk.Option("mask_fit", bool, False, "Resize a mask that is not of the picture's size."),
         rk.Option("save_mask", bool, False, "Write the mask, grown, and not the filled picture."),
     ),
@@ -85,7 +92,7 @@ def restorekit_prepare(
 
     from restorekit_inpaint import fill, grain, holes
 
-    edges = margins(options["expand"])
+    edges, walk = margins(options["expand"]), jump(options["jump"])
     image, hole = holes.find(inputs, options, anyway=any(edges))
     if not hole.any() and not any(edges) and not options["save_mask"]:
         size = (image.shape[-2], image.shape[-1])
@@ -123,6 +130,7 @@ def restorekit_prepare(
         areas=holes.areas(hole),
         place=(edges[0], edges[2]),
         opaque=options["mask"] == "alpha",
+        jump=walk,
     )
 
 
@@ -197,3 +205,11 @@ def margins(text: str) -> tuple[int, int, int, int]:
             )
         found[side[1]] = int(side[2])
     return found["top"], found["bottom"], found["left"], found["right"]
+
+
+def jump(text: str) -> tuple[int, int] | None:
+    """(steps, times) from "10,10", None from nothing; UsageError, one sentence, for anything else."""
+    found = re.fullmatch(r"([1-9]\d{0,2}),([1-9]\d{0,2})", text.replace(" ", ""))
+    if text and not found:
+        raise rk.UsageError(f"--jump {text!r}: write it as 10,10: steps back, and how many times")
+    return (int(found[1]), int(found[2])) if found else None
