@@ -36,7 +36,8 @@ def smooth(image: Tensor, hole: Tensor) -> Tensor:
     for window, area, inside in windows(hole, AROUND):
         plane = _plane(image[window], 1 - hole[window])
         bent = _bent(image[window] - plane, hole[window]) + plane
-        filled[area] = bent[inside].clamp(-1, 1)  # plates go on beyond black and white
+        whole = bent.clamp(-1, 1).where(hole[window] > 0.5, image[window])
+        filled[area] = whole[inside]  # plates go on beyond black and white
     return filled
 
 
