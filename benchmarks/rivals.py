@@ -16,6 +16,7 @@ from peers import load_peer
 from speed import paired, restorer
 from torch import Tensor, nn
 
+import restorekit
 from restorekit import device as devices
 from restorekit import plugins
 from restorekit.errors import ModelError
@@ -34,15 +35,18 @@ def figures(runs: int = 5) -> dict[str, dict[str, float | str]]:
     """Of every rival: restorekit's seconds over its own; or why it was not run."""
     low = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     high = np.random.default_rng(1).integers(0, 256, (2 * SIDE, 2 * SIDE, 3), np.uint8)
+    light = _light()
     upscaler, denoiser = restorer(), _denoiser()
     ours: dict[str, Work] = {
         "upscale": lambda: upscaler(from_array(low)),
         "denoise": lambda: denoiser(from_array(high)),
+        "denoise-render": lambda: restorekit.denoise_render(*light.values()),
     }
     rivals: list[tuple[str, str, Callable[[], Work]]] = [
         *(("upscale", name, lambda name=name: _by_peer(name, low)) for name in UPSCALERS),
         ("upscale", "one step of diffusers", lambda: _by_diffusers(low)),
         ("denoise", "OpenCV's fastNlMeans", lambda: _by_opencv(high)),
+        ("denoise-render", "Open Image Denoise", lambda: _by_open_image_denoise(light)),
     ]
     found: dict[str, dict[str, float | str]] = {}
     for task, name, prepare in rivals:
@@ -106,6 +110,21 @@ def _by_diffusers(low: np.ndarray) -> Work:
     scheduler = diffusers.DDIMScheduler()
     scheduler.set_timesteps(1)
     return _by_network(_Step(network, scheduler).eval(), low)
+
+
+def _light() -> dict[str, np.ndarray]:
+    """A megapixel of noisy light with its albedo and normals."""
+    draw = np.random.default_rng(2)
+    albedo = draw.uniform(0.1, 0.9, (4 * SIDE, 4 * SIDE, 3)).astype(np.float32)
+    color = albedo * draw.exponential(1, (4 * SIDE, 4 * SIDE, 1)).astype(np.float32)
+    return {"color": color, "albedo": albedo, "normal": np.full_like(color, 3**-0.5)}
+
+
+def _by_open_image_denoise(light: dict[str, np.ndarray]) -> Work:
+    oidn = importlib.import_module("pyoidn")
+    return lambda: oidn.denoise(
+        light["color"], albedo=light["albedo"], normal=light["normal"], hdr=True
+    )
 
 
 def _by_opencv(picture: np.ndarray) -> Work:
