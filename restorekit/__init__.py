@@ -21,8 +21,8 @@ from restorekit.errors import (
 )
 
 if TYPE_CHECKING:
+    from restorekit.degradations import blur, jpeg, reduce, sensor_noise, to_levels
     from restorekit.engine.conditioning import Condition, concatenate, replace, start_from
-    from restorekit.engine.degradations import blur, jpeg, reduce, sensor_noise, to_levels
     from restorekit.engine.loop import StepEvent
     from restorekit.engine.noise import noise_at
     from restorekit.engine.path import PATHS, Path
@@ -49,17 +49,17 @@ _HOMES = {
     "Stage": "task",
     "StepEvent": "engine.loop",
     "Task": "task",
-    "blur": "engine.degradations",
+    "blur": "degradations",
     "concatenate": "engine.conditioning",
     "hookimpl": "hookspecs",
-    "jpeg": "engine.degradations",
+    "jpeg": "degradations",
     "noise_at": "engine.noise",
-    "reduce": "engine.degradations",
+    "reduce": "degradations",
     "replace": "engine.conditioning",
     "resample": "engine.resample",
-    "sensor_noise": "engine.degradations",
+    "sensor_noise": "degradations",
     "start_from": "engine.conditioning",
-    "to_levels": "engine.degradations",
+    "to_levels": "degradations",
 }
 
 __all__ = [

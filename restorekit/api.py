@@ -69,11 +69,10 @@ def _companions(
 
 def _whole(image: Any) -> Any:
     """A mask of truth values as one of 0 and 255; other images as they are."""
-    import numpy as np
-
-    if isinstance(image, np.ndarray) and image.dtype == bool:
-        return image.astype(np.uint8) * 255
-    return image
+    kind = str(getattr(image, "dtype", ""))
+    if kind == "bool":
+        return image.astype("uint8") * 255
+    return image.byte() * 255 if kind == "torch.bool" else image
 
 
 @lru_cache(maxsize=4)
@@ -131,7 +130,8 @@ def _documentation(task: Task) -> str:
             f"{task.summary}.",
             "",
             "image: a PIL image, a numpy array (uint8, uint16, or float in [0, 1]; (H, W) or "
-            "(H, W, C)) or a torch tensor ((C, H, W) or (1, C, H, W)). The same kind comes back.",
+            "(H, W, C)) or a torch tensor ((H, W), (C, H, W) or (1, C, H, W)). The same kind comes "
+            "back.",
             "Raises RestoreError, with one sentence, for anything that cannot be done.",
             "",
             *(f"    {companion.name}: {companion.help}" for companion in task.companions),

@@ -49,6 +49,8 @@ def plot(names: tuple[str, ...], out: Path, picture: Path | None) -> None:
     """
     from restorekit.engine.path import PATHS
 
+    if out.suffix.lower() != ".svg":
+        raise UsageError(f"{out}: the plot is an SVG; give a name that ends in .svg")
     chosen = names or ("vp", "vp_cosine", "rectified_flow")
     for name in chosen:
         if name not in PATHS:

@@ -12,6 +12,7 @@ from torch import Tensor
 from restorekit.engine.markov import Variance, posterior, transition
 from restorekit.engine.path import Path
 from restorekit.engine.samplers import Estimate
+from restorekit.errors import UsageError
 
 
 def variational_bound(
@@ -45,8 +46,13 @@ def variational_bound(
 
 
 def prior_term(path: Path, x0: Tensor) -> Tensor:
-    """L_T = KL(q(u_1 | x0) ‖ N(0, α_1² + σ_1²)), (N,) in nats; the prior is N(0, I) on VP."""
+    """L_T = KL(q(u_1 | x0) ‖ N(0, α_1² + σ_1²)), (N,) in nats; the prior is N(0, I) on VP.
+
+    UsageError for a bridge, which has no prior: it starts at its source.
+    """
     alpha, _, sigma = (float(c) for c in path.at(1.0))
+    if not sigma:
+        raise UsageError(f"path {path.name} starts without noise: there is no prior to bound by")
     mean, log = alpha * x0, torch.full_like(x0, 2 * math.log(sigma))
     prior = torch.full_like(x0, math.log(alpha**2 + sigma**2))
     return gaussian_divergence(mean, log, torch.zeros_like(x0), prior).sum((1, 2, 3))
@@ -60,12 +66,14 @@ def gaussian_divergence(mean: Tensor, log: Tensor, other: Tensor, other_log: Ten
 
 def discretised_log_likelihood(x0: Tensor, mean: Tensor, deviation: float) -> Tensor:
     """log of a Gaussian's mass in the bin of each of 256 levels in [−1, 1] (Ho 2020, eq. 13)."""
-    half = 1 / 255
-    upper = _cumulative((x0 - mean + half) / deviation)
-    lower = _cumulative((x0 - mean - half) / deviation)
-    upper = torch.where(x0 > 1 - half, torch.ones_like(upper), upper)
-    lower = torch.where(x0 < -1 + half, torch.zeros_like(lower), lower)
-    return (upper - lower).clamp(min=1e-12).log()
+    half, off = 1 / 255, x0 - mean
+    # By symmetry in the lower tail, whose digits are kept.
+    mass = _cumulative((half - off.abs()) / deviation) - _cumulative(
+        (-half - off.abs()) / deviation
+    )
+    mass = torch.where(x0 > 1 - half, _cumulative((half - off) / deviation), mass)
+    mass = torch.where(x0 < -1 + half, _cumulative((half + off) / deviation), mass)
+    return mass.clamp(min=1e-12).log()
 
 
 def _cumulative(x: Tensor) -> Tensor:

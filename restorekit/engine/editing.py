@@ -99,6 +99,7 @@ def resampled(sampler: Sampler) -> Sampler:
             return sampler.step(estimate, path, y, state, t, s, noise)
         f = frame(path, t, s)
         kept, added = f.forward()
-        return State(moved(f, state.x, y, kept, (), added, noise))
+        share = 0.0 if f.noisy else f.level_s - kept * f.level_t
+        return State(moved(f, state.x, y, kept, (), added, noise, share))
 
     return sampler._replace(step=step)

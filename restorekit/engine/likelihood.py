@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from restorekit.engine.path import Path
@@ -25,9 +26,9 @@ def flow(estimate: Estimate, path: Path, y: Tensor) -> Callable[[Tensor, float],
     def slope(x: Tensor, t: float) -> Tensor:
         alpha, gamma, sigma = (float(c) for c in path.at(t))
         slope_alpha, slope_gamma, slope_sigma = (float(c) for c in path.slopes(t))
-        x0_hat = estimate(x, t)
-        epsilon = (x - alpha * x0_hat - gamma * y) / sigma
-        return slope_alpha * x0_hat + slope_gamma * y + slope_sigma * epsilon
+        x0_hat, source = estimate(x.to(y), t).to(x), y.to(x)
+        epsilon = (x - alpha * x0_hat - gamma * source) / sigma
+        return slope_alpha * x0_hat + slope_gamma * source + slope_sigma * epsilon
 
     return slope
 
@@ -42,13 +43,13 @@ def solve_flow(
     *,
     tolerance: float = 1e-5,
 ) -> Tensor:
-    """x at time `end` from x at `start` along the flow, either way; float64.
+    """x at time `end` from x at `start` along the flow, either way; float64 on the processor.
 
     tolerance: relative and absolute, of Dormand and Prince's method of order 5. UsageError without
     SciPy, or where the integration fails.
     """
-    slope = flow(estimate, path, y)
-    return _integrate(slope, x.double(), start, end, tolerance)
+    with torch.no_grad():
+        return _integrate(flow(estimate, path, y), x.double().cpu(), start, end, tolerance)
 
 
 def log_likelihood(
@@ -76,15 +77,15 @@ def log_likelihood(
             velocity = slope(x, t)
             gains = [
                 (torch.autograd.grad(velocity, x, z, retain_graph=True)[0] * z).flatten(1).sum(1)
-                for z in probes.double()
+                for z in probes.double().cpu()
             ]
         divergence = torch.stack(gains).mean(0)
         return torch.cat([velocity.detach().reshape(count, -1), divergence[:, None]], 1)
 
-    state = torch.cat([x0.double().reshape(count, -1), x0.new_zeros(count, 1).double()], 1)
+    state = F.pad(x0.double().cpu().reshape(count, -1), (0, 1))
     state = _integrate(slope_and_divergence, state, first, 1.0, tolerance)
     alpha, gamma, sigma = (float(c) for c in path.at(1.0))
-    u = state[:, :-1].reshape(x0.shape) - gamma * y
+    u = state[:, :-1].reshape(x0.shape) - gamma * y.to(state)
     variance = alpha**2 + sigma**2
     prior = -0.5 * (u**2 / variance + math.log(2 * math.pi * variance)).flatten(1).sum(1)
     return prior + state[:, -1]

@@ -21,7 +21,7 @@ from restorekit.engine.noise import noise_at
 from restorekit.engine.path import Path
 from restorekit.engine.samplers import Estimate, Sampler, count_evaluations
 from restorekit.engine.tiles import Box, best_tile, cut, round_up, separate
-from restorekit.errors import DeviceError
+from restorekit.errors import DeviceError, UsageError
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,14 @@ def sample(
     times: Sequence[float],
     noise: Callable[[int], Tensor],
 ) -> Tensor:
-    """x at the last of `times`, from x at the first. noise(i): fresh noise of step i, of x's shape."""
+    """x at the last of `times`, from x at the first, after N steps.
+
+    noise(i): fresh noise of x's shape; of step i at its first draw, of i + N at its second, and so on.
+    """
     state = sampler.init(x)
     for i, (t, s) in enumerate(itertools.pairwise(times)):
-        state = sampler.step(estimate, path, y, state, t, s, partial(noise, i))
+        draws = map(noise, itertools.count(i, len(times) - 1))
+        state = sampler.step(estimate, path, y, state, t, s, partial(next, draws))
     return state.x
 
 
@@ -182,6 +186,10 @@ class _Window:
         x, times = y, [known.t_start * t for t in run.times]
         calls = count_evaluations(run.sampler, engine.path, times)
         channels, remaining = y.shape[1], [calls]
+        if calls > run.evaluations:  # the window was grown by too little for it
+            raise UsageError(
+                f"a sampler makes {calls} calls and declares at most {run.evaluations}"
+            )
 
         def noise(step: int) -> Tensor:
             return noise_at(self.grown, channels, seed=seed, step=step, device=engine.device)
@@ -189,7 +197,7 @@ class _Window:
         def estimate(x: Tensor, t: float) -> Tensor:
             remaining[0] -= 1
             area = self.region.grow(max(remaining[0], 0) * engine.margin, self.canvas)
-            x0_hat = self.call(x, t, first if t == times[0] else later, area)
+            x0_hat = self.call(x, t, first if remaining[0] == calls - 1 else later, area)
             if self.watch:
                 part = self.part(x0_hat, area)
                 self.watch(StepEvent(calls - remaining[0], calls, t, area, part))

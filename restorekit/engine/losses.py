@@ -16,7 +16,7 @@ Weight = Callable[[Tensor], Tensor]
 
 def min_snr(snr: Tensor, *, gamma: float = 5.0) -> Tensor:
     """min(SNR, γ)/SNR: SNR of x0's error, cut at γ (Hang 2023, eq. 7)."""
-    return snr.clamp(max=gamma) / snr
+    return (gamma / snr).clamp(max=1)
 
 
 def p2(snr: Tensor, *, gamma: float = 1.0, k: float = 1.0) -> Tensor:
@@ -62,7 +62,7 @@ def target_of(prediction: str, x0: Tensor, noise: Tensor, path: Path, t: Tensor)
 
 def share_of_noise(prediction: str, path: Path, t: Tensor) -> Tensor:
     """The error of ε̂ that an error of 1 in a network's answer makes, (N,) or ()."""
-    alpha, _, sigma = path.at(t)
+    alpha, sigma = _levels(path, t)
     slope_alpha, _, slope_sigma = path.slopes(t)
     return {
         "epsilon": sigma**0,
@@ -71,6 +71,12 @@ def share_of_noise(prediction: str, path: Path, t: Tensor) -> Tensor:
         "score": sigma,
         "flow": alpha / (slope_sigma * alpha - sigma * slope_alpha),
     }[prediction]
+
+
+def _levels(path: Path, t: Tensor) -> tuple[Tensor, Tensor]:
+    """(α, σ), α never 0: there weights and shares have limits but no values."""
+    alpha, _, sigma = path.at(t)
+    return alpha.clamp(min=1e-6), sigma
 
 
 def prediction_loss(
@@ -89,11 +95,11 @@ def prediction_loss(
     path = denoiser.path
     x_t = path.marginal(x0, condition.source, t, noise)
     rows = number_rows(condition, denoiser.numbers, x_t)
-    answer = denoiser.network(x_t, condition.concat, t.to(x_t.dtype), rows).float()
+    answer = denoiser.network(x_t, condition.concat, t.to(x_t), rows).float()
     target = target_of(denoiser.prediction, x0, noise, path, t)
     error = (answer - target).square().mean((1, 2, 3))
     if weight is None:
         return error
-    alpha, _, sigma = path.at(t)
+    alpha, sigma = _levels(path, t)
     scale = weight((alpha / sigma) ** 2) * share_of_noise(denoiser.prediction, path, t) ** 2
     return scale.to(error) * error

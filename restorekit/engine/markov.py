@@ -28,6 +28,13 @@ def transition(path: Path, s: float, t: float) -> tuple[float, float]:
     return frame(path, s, t).forward()
 
 
+def added_noise(path: Path, s: float, t: float) -> float:
+    """The deviation of the noise that the path's own chain adds from s to t ≥ s."""
+    if path.posterior == "markov":
+        return transition(path, s, t)[1]
+    return math.sqrt(max(float(path.at(t).sigma) ** 2 - float(path.at(s).sigma) ** 2, 0.0))
+
+
 def forward_step(
     path: Path, x_s: Tensor, x0: Tensor, y: Tensor, s: float, t: float, noise: Tensor
 ) -> Tensor:
@@ -40,9 +47,9 @@ def forward_step(
         f = frame(path, s, t)
         a, d = f.forward()
         return moved(f, x_s, y, a, (), d, lambda: noise)
-    alpha_t, gamma_t, sigma_t = (float(c) for c in path.at(t))
-    alpha_s, gamma_s, sigma_s = (float(c) for c in path.at(s))
-    added = math.sqrt(max(sigma_t**2 - sigma_s**2, 0.0))
+    alpha_t, gamma_t, _ = (float(c) for c in path.at(t))
+    alpha_s, gamma_s, _ = (float(c) for c in path.at(s))
+    added = added_noise(path, s, t)
     return x_s + (alpha_t - alpha_s) * x0 + (gamma_t - gamma_s) * y + added * noise
 
 
@@ -60,7 +67,7 @@ def learned_variance(path: Path, v: Tensor, t: float, s: float) -> Tensor:
     v: the network's second answer, in [−1, 1]. d² is the variance of q(x_t | x_s) (β_t), τ² that of
     the posterior (β̃_t); s is above 0, as τ² is 0 there.
     """
-    _, upper = transition(path, s, t)
+    upper = added_noise(path, s, t)
     lower = float(path.fresh_noise(t, s))
     weight = (v + 1) / 2
     return torch.exp(2 * (weight * math.log(upper) + (1 - weight) * math.log(lower)))

@@ -160,7 +160,7 @@ def vp_sigmoid(*, beta_min: float = 0.1, beta_max: float = 20.0) -> Path:
 
 @_preset
 def vp_cosine() -> Path:
-    """Variance preserving with ᾱ = cos²(πt/2) (Nichol 2021, without the offset)."""
+    """Variance preserving with ᾱ = cos²(πt/2) (Nichol 2021, without the offset); t ends at .9999."""
     return _path(_cosine, _zero, _sine)
 
 
@@ -182,16 +182,19 @@ def vp_cosine_offset(*, offset: float = 0.008) -> Path:
 def from_betas(betas: Sequence[float] | Tensor) -> Path:
     """A discrete chain of T steps as a path: ᾱ at t = i/T is ∏_{j ≤ i} (1 − β_j); log-linear between.
 
-    betas: (T,), each in (0, 1). Step i of a paper that counts from 1 is at t = i/T.
+    betas: (T,), each in (0, 1], else ValueError. Step i of a paper that counts from 1 is at t = i/T.
     """
     steps = torch.as_tensor(betas, dtype=torch.float64)
+    if not ((steps > 0) & (steps <= 1)).all():
+        raise ValueError("betas must lie in (0, 1]")
     total = torch.cat([steps.new_zeros(1), -torch.log1p(-steps).cumsum(0)])
 
     def decay(t: Tensor) -> Tensor:
         place = t * len(steps)
         before = place.detach().floor().long().clamp(0, len(steps) - 1)
-        known = total.to(t.device)
-        return known[before].lerp(known[before + 1], place - before)
+        low, high = total.to(t.device)[before], total.to(t.device)[before + 1]
+        # β = 1 leaves nothing of the image, ∞ here, anywhere beyond the step before.
+        return torch.where(place > before, low + (place - before) * (high - low), low)
 
     return _vp(decay)
 
@@ -278,7 +281,7 @@ def rectified_flow(*, shift: float = 1.0) -> Path:
 
 @_preset
 def srdiff() -> Path:
-    """Diffusion of the residual to the up-sampled image (Li 2021): VP shifted to y."""
+    """Diffusion of the residual to the up-sampled image (Li 2021): `vp_cosine` shifted to y."""
     return _path(_cosine, lambda t: 1 - _cosine(t), _sine)
 
 

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from restorekit.engine.path import Path
 
+_FIRST = 1e-12  # the least time above 0, where a path may begin with a leap
+
 
 def uniform_times(steps: int, start: float = 1.0) -> list[float]:
     """steps + 1 times from `start` to 0, evenly spaced."""
@@ -22,7 +24,11 @@ def quadratic_times(steps: int, start: float = 1.0) -> list[float]:
 
 
 def log_snr_times(path: Path, steps: int, low: float, high: float) -> list[float]:
-    """steps + 1 times: λ = log(α/σ) runs evenly from `low` to `high` (DPM-Solver's grid), then 0."""
+    """steps + 1 times: λ = log(α/σ) runs evenly from `low` to `high` (DPM-Solver's grid), then 0.
+
+    They are the path's own ends where those are nearer together.
+    """
+    low, high = max(low, log_snr(path, 1.0)), min(high, log_snr(path, _FIRST))
     grid = torch.linspace(low, high, steps, dtype=torch.float64).tolist()
     return [*(time_of_log_snr(path, value) for value in grid), 0.0]
 
@@ -32,11 +38,18 @@ def karras_times(
 ) -> list[float]:
     """steps + 1 times: σ/α falls from `sigma_max` to `sigma_min` evenly in its ρ-th root, then 0.
 
-    Karras 2022, eq. 5. Levels beyond the path's own end are its end.
+    Karras 2022, eq. 5. They are the path's own ends where those are nearer together.
     """
+    sigma_max = min(sigma_max, math.exp(-log_snr(path, 1.0)))
+    sigma_min = max(sigma_min, math.exp(-log_snr(path, _FIRST)))
     first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     roots = torch.linspace(first, last, steps, dtype=torch.float64).tolist()
     return [*(time_of_log_snr(path, -rho * math.log(root)) for root in roots), 0.0]
+
+
+def resshift_times(steps: int) -> list[float]:
+    """steps + 1 times at which `resshift` has the √η of Yue 2023, eq. 10, from 1 down; then 0."""
+    return [1 - i / (steps - 1) for i in range(steps - 1)] + [_FIRST, 0.0]
 
 
 def repeated(times: Sequence[float], count: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 The type of the numbers decides their range, never their values: integers span their type,
 floats [0, 1]. An image in memory is taken as its pixels lie; an orientation tag in its EXIF
-is neither applied nor changed. Tensors are (C, H, W) or (1, C, H, W), arrays (H, W),
+is neither applied nor changed. Tensors are (H, W), (C, H, W) or (1, C, H, W), arrays (H, W),
 (H, W, C); C is 1 (grey), 2 (grey + alpha), 3 (RGB) or 4 (RGBA). torch is not imported.
 """
 
@@ -54,7 +54,7 @@ def to_like(picture: Picture, like: Any, *, light: bool = False) -> Any:
         return _to_pillow(picture, like)
     if _is_tensor(like):
         planes = np.moveaxis(_typed(picture, _numpy_dtype(like), light), 2, 0)
-        planes = planes[None] if like.ndim == 4 else planes
+        planes = planes[None] if like.ndim == 4 else planes[0] if like.ndim == 2 else planes
         return like.new_tensor(np.ascontiguousarray(planes))
     samples = _typed(picture, like.dtype, light)
     return samples[..., 0] if like.ndim == 2 and samples.shape[2] == 1 else samples
@@ -70,8 +70,12 @@ def _tensor_samples(tensor: Any) -> Planes:
     shape = tuple(tensor.shape)
     if len(shape) == 4 and shape[0] == 1:
         tensor = tensor[0]
+    if len(shape) == 2:
+        tensor = tensor[None]
     if tensor.ndim != 3 or tensor.shape[0] not in _BASES:
-        raise UsageError(f"a tensor must be (C, H, W) or (1, C, H, W) with C = 1 to 4, not {shape}")
+        raise UsageError(
+            f"a tensor must be (H, W), (C, H, W) or (1, C, H, W) with C = 1 to 4, not {shape}"
+        )
     tensor = tensor.detach().cpu()
     tensor = tensor.float() if tensor.is_floating_point() else tensor
     if tensor.element_size() != 1 and not tensor.is_floating_point():
@@ -131,6 +135,8 @@ def _checked(samples: Planes) -> Planes:
 
 
 def _from_pillow(image: Image.Image) -> Picture:
+    if not min(image.size):
+        raise UsageError(f"an image of {image.width} x {image.height} pixels has nothing in it")
     with reading(getattr(image, "filename", "") or "the image given"):
         image.load()
     metadata = from_info(image.info)

@@ -66,7 +66,7 @@ class PerceptualPhase:
         seed = self.recipe.seed * 1_000_003 + iteration + 500_000
         generator = torch.Generator(self.device).manual_seed(seed)
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
-        start = torch.ones(len(x0), device=self.device)
+        start = torch.ones(len(x0))
         x_t = denoiser.path.marginal(x0, condition.source, start, noise)
         made = denoiser(x_t, start, condition.with_numbers(look=1.0))
         made = overwrite_known(made, condition)

@@ -77,6 +77,11 @@ class Recipe:
             raise UsageError(
                 "recipe: the perceptual phase takes one batch to a step; accumulate is 1"
             )
+        if self.perceptual and not 0 < self.faithful_items < self.batch:
+            raise UsageError(
+                f"recipe: a share of {self.perceptual.share} of a batch of {self.batch} leaves one of "
+                "the looks without an item"
+            )
         if self.crop % self.network.stride:
             raise UsageError(f"recipe: crop {self.crop} is no multiple of {self.network.stride}")
         try:
@@ -84,12 +89,17 @@ class Recipe:
         except TypeError as error:
             raise UsageError(f"recipe: path_parameters do not suit {self.path}: {error}") from error
 
+    @property
+    def faithful_items(self) -> int:
+        """How many items of a batch are the faithful look's."""
+        return round(self.batch * (1 - self.perceptual.share)) if self.perceptual else self.batch
+
 
 def read(path: Path) -> Recipe:
     """The recipe in a TOML file; UsageError names the file and the key that is wrong."""
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read as a recipe: {error}") from error
     return from_dict(record, str(path))
 

@@ -108,7 +108,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             if self.perceptual is None:
                 return self.path_loss(x0, condition, draw), ""
-            split = round(len(x0) * (1 - self.recipe.perceptual.share))  # type: ignore[union-attr]
+            split = self.recipe.faithful_items
             loss = self.path_loss(x0[:split], _items(condition, slice(split)), draw)
             sharp, extra = self.perceptual.loss(
                 self.denoiser, x0[split:], _items(condition, slice(split, None)), self.iteration
@@ -118,12 +118,11 @@ class Trainer:
     def path_loss(self, x0: Tensor, condition: Condition, draw: torch.Generator) -> Tensor:
         """The loss of the faithful look, averaged over a batch."""
         recipe = self.recipe
-        times = draw_times(len(x0), recipe.start_share, draw).to(self.device)
+        # Times stay on the processor: paths are computed in float64, which not every device has.
+        times = draw_times(len(x0), recipe.start_share, draw)
         noise = self._noise(x0, draw)
-        quiet = (times == 1) & (torch.rand(len(x0), generator=draw) < recipe.quiet_share).to(
-            self.device
-        )
-        noise = noise * (~quiet)[:, None, None, None]
+        quiet = (times == 1) & (torch.rand(len(x0), generator=draw) < recipe.quiet_share)
+        noise = noise * (~quiet).to(self.device)[:, None, None, None]
         faithful = condition.with_numbers(look=0.0)
         return estimate_loss(self.denoiser, x0, faithful, times, noise, recipe.power).mean()
 

@@ -70,6 +70,13 @@ def test_tensors_come_back_as_they_went_in(
 
 
 @pytest.mark.user("M4")
+def test_a_plane_comes_back_as_a_plane(enlarge: Any) -> None:
+    plane = torch.from_numpy(array((16, 24), "uint8"))
+    result = enlarge(plane)
+    assert torch.equal(result, enlarge(plane[None])[0])
+
+
+@pytest.mark.user("M4")
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "F", "YCbCr"])
 def test_pillow_images_come_back_as_they_went_in(enlarge: Any, mode: str) -> None:
     image = Image.fromarray(noise())
@@ -140,7 +147,8 @@ WRONG: list[tuple[Any, str]] = [
     (np.full((5, 5), -0.1), "[0, 1]"),
     (np.full((5, 5), np.inf), "[0, 1]"),
     (torch.zeros(2, 3, 5, 5), "(1, C, H, W)"),
-    (torch.zeros(5, 5), "C, H, W"),
+    (torch.zeros(5), "C, H, W"),
+    (Image.new("RGB", (0, 5)), "0 x 5 pixels"),
     (torch.zeros(3, 5, 5, dtype=torch.int64), "int64"),
     (torch.zeros(3, 0, 5), "must be"),
 ]

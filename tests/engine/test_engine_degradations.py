@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from restorekit.engine.degradations import blur, jpeg, quantisation_tables, sensor_noise, to_levels
+from restorekit.degradations import blur, jpeg, quantisation_tables, sensor_noise, to_levels
 
 
 @cache

@@ -62,6 +62,11 @@ def test_the_command_writes_its_file(tmp_path: Path) -> None:
     assert len(ElementTree.fromstring(out.read_text()).findall(f"{SVG}image")) == 2
 
 
+def test_a_name_that_is_no_svg_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"x\.png: the plot is an SVG"):
+        plot.callback(("vp",), tmp_path / "x.png", None)  # type: ignore[misc]
+
+
 def test_an_unknown_path_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'ddmp'; there are vp, .*ddpm"):
         plot.callback(("ddmp",), tmp_path / "x.svg", None)  # type: ignore[misc]

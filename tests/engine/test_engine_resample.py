@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from restorekit.engine.degradations import reduce
+from restorekit.degradations import reduce
 from restorekit.engine.resample import KERNELS, resample, resampling_matrix, taps
 from restorekit.metrics import matlab_imresize
 

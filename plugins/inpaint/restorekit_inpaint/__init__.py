@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,9 @@ def restorekit_prepare(
             "hole": hole,
             "source": source,
             "weight": weight,
-            "grain": options["grain"] * grain.deviations(image, hole) if options["grain"] else None,
+            "grainy": options["grain"] > 0,
+            # Only finished pictures have grain: training never asks for it.
+            "grain": cache(lambda: options["grain"] * grain.deviations(image, hole)),
             "numbers": {"stage": float("stage" in inputs)},
         },
         areas=holes.areas(hole),
@@ -148,7 +151,7 @@ def mask_alone(hole: Tensor) -> rk.Plan:
             "hole": known,
             "source": image,
             "weight": None,
-            "grain": None,
+            "grainy": False,
             "numbers": {"stage": 0.0},
         },
         opaque=True,
@@ -174,8 +177,8 @@ def restorekit_finish(plan: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
     from restorekit_inpaint import grain
 
     rows, columns = box.slices()
-    if plan.state["grain"] is not None:
-        grainy = (x0 + grain.drawn(plan.state["grain"], box)).clamp(-1, 1)
+    if plan.state["grainy"]:
+        grainy = (x0 + grain.drawn(plan.state["grain"](), box)).clamp(-1, 1)
         x0 = grainy.where(plan.state["hole"][..., rows, columns] > 0.5, x0)
     weight = plan.state["weight"]
     if weight is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -48,25 +46,26 @@ def _plane(image: Tensor, known: Tensor) -> Tensor:
     all of it in a sky, little where there is much else, whose trend says little of what lies beyond.
     """
     means, share = _pulled(image, known, RATIO)
-    weight = (share / share.sum((2, 3), keepdim=True).clamp(min=1e-6)).double()
+    weight = share / share.sum((2, 3), keepdim=True).clamp(min=1e-6)
     middle = (means * weight).sum((2, 3), keepdim=True)
-    grid = _axes(means.shape[-2:], image.device)
+    grid = _axes(means)
     origin = (grid * weight).sum((2, 3), keepdim=True)
     axes, centred = grid - origin, (means - middle) * weight
     moments = torch.einsum("nchw,nihw->nci", centred, axes)
     gram = torch.einsum("njhw,nihw->nji", axes * weight, axes)
     # Known pixels in one row or column tell of no slope across it: the least one is taken.
-    slopes = moments @ torch.linalg.pinv(gram, rtol=1e-6, hermitian=True)
+    inverse = torch.linalg.pinv(gram.cpu().double(), rtol=1e-6, hermitian=True)
+    slopes = moments @ inverse.to(moments)
     total = (centred * (means - middle)).sum((1, 2, 3)).clamp(min=1e-12)
     explained = (slopes * moments).sum((1, 2)) / total
-    pixels = (_axes(image.shape[-2:], image.device) - (RATIO - 1) / 2) / RATIO - origin
+    pixels = (_axes(image) - (RATIO - 1) / 2) / RATIO - origin
     planes = torch.einsum("nci,nihw->nchw", slopes * explained[:, None, None] ** 2, pixels)
-    return (planes + middle).float()
+    return planes + middle
 
 
-def _axes(size: Sequence[int], device: torch.device) -> Tensor:
-    """(1, 2, h, w): each pixel's row and column."""
-    lines = (torch.arange(side, dtype=torch.float64, device=device) for side in size)
+def _axes(like: Tensor) -> Tensor:
+    """(1, 2, h, w): the row and column of each pixel of an image."""
+    lines = (torch.arange(n, dtype=like.dtype, device=like.device) for n in like.shape[-2:])
     return torch.stack(torch.meshgrid(*lines, indexing="ij"))[None]
 
 

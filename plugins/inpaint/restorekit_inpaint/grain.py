@@ -57,7 +57,7 @@ def _on_cells(window: Crop) -> Crop:
 
 def _moments(image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
     """(second moments (N, 6, h, w) of the cells' residuals; share of their pixels that have one)."""
-    line = torch.tensor([1.0, -2.0, 1.0])
+    line = image.new_tensor([1.0, -2.0, 1.0])
     kernel = (line[:, None] * line / 6)[None, None]
     flat = image.flatten(0, 1)[:, None]
     residual = F.conv2d(flat, kernel).view(*image.shape[:2], image.shape[-2] - 2, -1)

@@ -63,7 +63,7 @@ def _from_mask(image: Tensor, mask: Tensor, fit: bool) -> Tensor:
 
 
 def _of_colour(image: Tensor, word: str) -> Tensor:
-    key = torch.tensor([int(word[i : i + 2], 16) / 127.5 - 1 for i in (1, 3, 5)])
+    key = image.new_tensor([int(word[i : i + 2], 16) / 127.5 - 1 for i in (1, 3, 5)])
     distance = (image - key[:, None, None]).abs().amax(1, keepdim=True)
     return (distance <= 2 * TOLERANCE).float()
 

@@ -48,12 +48,14 @@ def exposure(light: Tensor) -> Tensor:
     """
     weights = light.new_tensor(_LUMINANCE)[:, None, None]
     luminance = (light.clamp_min(0) * weights).sum(1, keepdim=True)
-    areas = F.avg_pool2d(luminance.double(), BIN, ceil_mode=True, count_include_pad=False)
+    # On the processor: not every device has float64.
+    luminance = luminance.cpu().double()
+    areas = F.avg_pool2d(luminance, BIN, ceil_mode=True, count_include_pad=False)
     brightest = areas.amax((2, 3), keepdim=True)
     counted = areas > 1e-6 * brightest
     logs = torch.where(counted, areas, 1.0).log()
     mean = logs.sum((2, 3), keepdim=True) / counted.sum((2, 3), keepdim=True).clamp_min(1)
-    return torch.where(brightest > 0, KEY / mean.exp(), 1.0).to(light.dtype)
+    return torch.where(brightest > 0, KEY / mean.exp(), 1.0).to(light)
 
 
 def divisor(albedo: Tensor) -> Tensor:

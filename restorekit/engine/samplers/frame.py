@@ -128,8 +128,9 @@ def combined(parts: Iterable[Weighted]) -> Tensor:
     (weight, first), *others = [part for part in parts if abs(part[0]) > _NOTHING]
     total = first if weight == 1 else first * weight
     for number, (factor, tensor) in enumerate(others):
-        kept = None if number == 0 and weight == 1 else total
-        total = torch.add(total, tensor, alpha=factor, out=kept)
+        given = number == 0 and weight == 1
+        new = given or total.requires_grad or tensor.requires_grad
+        total = torch.add(total, tensor, alpha=factor, out=None if new else total)
     return total
 
 

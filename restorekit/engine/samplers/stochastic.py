@@ -38,8 +38,8 @@ def predictor_corrector(snr: float = 0.16) -> Step:
     """Predictor–corrector sampling (Song 2021, algorithms 2 and 3), on a grid of `repeated` times.
 
     From t to s: Euler and Maruyama. From t to t: a Langevin step of size 2 r² σ², r = `snr`. Song's
-    rule has ‖z‖²/‖score‖² over the whole image for σ², its expectation; so a picture's far parts
-    would reach each other.
+    rule has ‖z‖²/‖score‖² over the whole image for σ², which is about σ² where images have little
+    beside their noise; by it a picture's far parts would reach each other.
     """
 
     def step(

@@ -20,14 +20,18 @@ def to_levels(images: Tensor, levels: int = 255) -> Tensor:
 
 
 def reduce(images: Tensor, size: tuple[int, int], kernel: str = "bicubic") -> Tensor:
-    """Images resampled to (height, width) with antialiasing, as MATLAB's imresize."""
+    """Images resampled to (height, width), antialiased as by MATLAB's imresize; edges are repeated."""
     rows = resampling_matrix(images.shape[-2], size[0], kernel).to(images.device)
     columns = resampling_matrix(images.shape[-1], size[1], kernel).to(images.device)
     return rows @ images @ columns.T
 
 
 def blur(images: Tensor, across: Tensor, along: Tensor, angle: Tensor, radius: int = 7) -> Tensor:
-    """Gaussian blur with deviations (N,) in pixels along two axes turned by `angle` radians."""
+    """Gaussian blur with deviations (N,) in pixels along two axes turned by `angle` radians.
+
+    Deviations above a third of the radius are cut short by it; 0 along an axis blurs nothing there.
+    """
+    across, along = across.clamp(min=1e-3), along.clamp(min=1e-3)
     axis = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     cosine, sine = (f(angle)[:, None, None] for f in (torch.cos, torch.sin))
