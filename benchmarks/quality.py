@@ -163,6 +163,9 @@ def full(data: Path) -> list[Suite]:
         )
         for quality in (10, 20, 40)
     ]
+    suites.append(  # what has no noise should come back as it is
+        Suite("gb82, clean", "denoise", lambda: clean(sets / "gb82"), {}, (), metrics=("psnr",))
+    )
     inpainting = [
         suite
         for place, folder in (("Kodak24", sets / "Kodak24"), ("Set14", sets / "Set14" / "HR"))
@@ -231,6 +234,12 @@ def degraded(
         return evaluation.degraded_cases(truths(), loaded.hooks, every)
 
     return cases
+
+
+def clean(folder: Path) -> Iterator[Case]:
+    """Pictures as they are."""
+    for name, truth in evaluation.truths_in(folder):
+        yield Case(name, {"image": from_array(truth)}, truth)
 
 
 def noisy(folder: Path, sigma: int, rounded: bool, centre: int = 0) -> Iterator[Case]:

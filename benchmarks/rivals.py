@@ -46,6 +46,7 @@ def figures(runs: int = 5) -> dict[str, dict[str, float | str]]:
         *(("upscale", name, lambda name=name: _by_peer(name, low)) for name in UPSCALERS),
         ("upscale", "one step of diffusers", lambda: _by_diffusers(low)),
         ("denoise", "OpenCV's fastNlMeans", lambda: _by_opencv(high)),
+        ("denoise", "BM3D", lambda: _by_bm3d(high)),
         ("denoise-render", "Open Image Denoise", lambda: _by_open_image_denoise(light)),
     ]
     found: dict[str, dict[str, float | str]] = {}
@@ -110,6 +111,11 @@ def _by_diffusers(low: np.ndarray) -> Work:
     scheduler = diffusers.DDIMScheduler()
     scheduler.set_timesteps(1)
     return _by_network(_Step(network, scheduler).eval(), low)
+
+
+def _by_bm3d(picture: np.ndarray) -> Work:
+    bm3d = importlib.import_module("bm3d")
+    return lambda: bm3d.bm3d_rgb(picture / 255, 25 / 255)
 
 
 def _light() -> dict[str, np.ndarray]:

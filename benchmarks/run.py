@@ -111,6 +111,7 @@ def all_speed(run: Run) -> None:
             ),
             "samplers": samplers.overhead(),
             "rivals": rivals.figures(),
+            "denoising": speed.denoising(),
             "filling": speed.filling(),
             "tile_invariance": speed.tile_invariance(),
             "start_up": speed.start_up(),

@@ -91,6 +91,16 @@ def bare_call(upscaler: Restorer, size: tuple[int, int], look: float = 0.0) -> C
     return call
 
 
+def denoising(runs: int = 5) -> dict[str, float]:
+    """A megapixel denoised over one of the upscaler's output."""
+    loaded = plugins.load("denoise")
+    work = Restorer(loaded, {}, Settings.of(loaded.task, {}))
+    noise = from_array(np.random.default_rng(0).integers(0, 256, (*MEGAPIXEL, 3), np.uint8))
+    enlarged = restorer()
+    low = from_array(np.zeros((MEGAPIXEL[0] // 4, MEGAPIXEL[1] // 4, 3), np.uint8))
+    return paired(lambda: work(noise), lambda: enlarged(low), runs)
+
+
 def filling(runs: int = 5) -> dict[str, dict[str, float]]:
     """Inpainting a hole of 256²: its time a megapixel of hole over one of the upscaler's output, and
     its seconds in a small and in a large picture, there also at strength 0: the mask, checks, copies."""
