@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from restorekit.errors import ImageError, UsageError
+from restorekit.images.exr_whole import check_whole
 from restorekit.images.failures import reading, unreadable, writing
 from restorekit.images.picture import Planes
 
@@ -89,8 +90,11 @@ def read_exr(path: Path) -> ExrFile:
     """
     library = _library(path)
     with reading(path):
-        path.open("rb").close()  # the package would call a file that is not there damaged
+        with path.open("rb") as opened:
+            parts = check_whole(opened)
         file = library.File(str(path), separate_channels=True)
+        if len(file.parts) != parts:  # the package leaves out what it cannot decode
+            raise ValueError("a part of it could not be decoded")
     for part in file.parts:
         kind, tiles = part.header.get("type"), part.header.get("tiles")
         if kind in (library.deepscanline, library.deeptile):

@@ -15,6 +15,7 @@ from restorekit.images.exr import ExrFile
 from restorekit.images.picture import Planes
 
 _TRIPLES = (("R", "G", "B"), ("X", "Y", "Z"), ("red", "green", "blue"), ("x", "y", "z"))
+_CHROMA = {"ry", "by"}  # beside a Y that is half of a colour
 # By role, the usual name first: a layer of an earlier name is preferred.
 _NAMES = {
     "image": (
@@ -52,11 +53,11 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Layer:
-    """Three channels of a part, in order; `name` is what stands before the last dot."""
+    """Three channels of a part, in order, or one of grey; `name` is what stands before the last dot."""
 
     part: int
     name: str
-    channels: tuple[str, str, str]
+    channels: tuple[str, ...]
 
     @property
     def last(self) -> str:
@@ -74,21 +75,24 @@ PREFIX = "layer:"
 
 
 def layers(file: ExrFile) -> list[Layer]:
-    """Every layer of three channels, in the order of the file."""
+    """Every layer of three channels, in the order of the file; of grey (Y) where there is no other."""
     found: list[Layer] = []
+    grey: list[Layer] = []
     for number, part in enumerate(file.parts):
         groups: dict[str, dict[str, str]] = {}
         for full in part.channels:
             name, _, last = full.rpartition(".")
             groups.setdefault(name, {})[last.lower()] = full
         for name, group in groups.items():
+            whole = name or (part.name if len(file.parts) > 1 else "")
+            if "y" in group and not _CHROMA & set(group):
+                grey.append(Layer(number, whole, (group["y"],)))
             for triple in _TRIPLES:
                 ordered = [group[c.lower()] for c in triple if c.lower() in group]
                 if len(ordered) == 3:
-                    whole = name or (part.name if len(file.parts) > 1 else "")
-                    found.append(Layer(number, whole, (ordered[0], ordered[1], ordered[2])))
+                    found.append(Layer(number, whole, tuple(ordered)))
                     break
-    return found
+    return found or grey
 
 
 def find(file: ExrFile, role: str, wanted: str = "") -> Layer | None:
@@ -112,12 +116,12 @@ def find(file: ExrFile, role: str, wanted: str = "") -> Layer | None:
 
 
 def planes(file: ExrFile, layer: Layer) -> Planes:
-    """A layer's pixels, (H, W, 3) float32."""
+    """A layer's pixels, (H, W, 3) float32, or (H, W, 1) of grey."""
     channels = file.parts[layer.part].channels
     return np.stack([channels[name].astype(np.float32) for name in layer.channels], 2)
 
 
 def with_planes(file: ExrFile, layer: Layer, values: Planes) -> ExrFile:
-    """The file with other pixels (H, W, 3) in a layer."""
+    """The file with other pixels, as `planes` gives them, in a layer."""
     named = {name: values[..., i] for i, name in enumerate(layer.channels)}
     return file.replaced(layer.part, named)

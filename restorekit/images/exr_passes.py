@@ -22,6 +22,13 @@ _NEGLIGIBLE = 1e-3
 """A residual of this share of the beauty is the rounding of half precision."""
 
 
+_MOST_GAIN = 4.0
+"""What a pixel of a pass is multiplied by at most, for the passes to make the beauty."""
+
+_EXACT = 1e-5
+"""Passes that make the beauty to this share of it are not scaled any further."""
+
+
 @dataclass(frozen=True)
 class Term:
     """A part of the beauty: a layer of light, times a layer of colour where there is one."""
@@ -33,6 +40,15 @@ class Term:
         """What it adds to the beauty, (H, W, 3) float32."""
         light = planes(file, self.light)
         return light if self.colour is None else light * planes(file, self.colour)
+
+    def limits(self, file: ExrFile) -> tuple[Planes, Planes]:
+        """What it adds at the least and at the most, where its light is nowhere below or above what
+        it is somewhere, channel by channel."""
+        low, high = span(planes(file, self.light))
+        if self.colour is None:
+            return low, high
+        colour = np.maximum(planes(file, self.colour), 0)
+        return low * colour, high * colour
 
     def placed(self, file: ExrFile, value: Planes) -> ExrFile:
         """The file with other light in this term, so that it adds `value`.
@@ -122,10 +138,25 @@ def _arnold(named: Mapping[str, Layer]) -> Makeup:
     return Makeup(terms, totals)
 
 
+def span(values: Planes) -> tuple[Planes, Planes]:
+    """(C,) the least and (C,) the greatest number of each channel; 0 in one without a number."""
+    finite = np.isfinite(values)
+    low = values.min((0, 1), where=finite, initial=np.inf)
+    high = values.max((0, 1), where=finite, initial=-np.inf)
+    none = low > high
+    return np.where(none, 0, low), np.where(none, 0, high)
+
+
+def total(file: ExrFile, made: Makeup, rest: Planes | None = None) -> Planes:
+    """What the terms add up to, (H, W, 3) float32, with a residual where there is one."""
+    made_of = [term.value(file) for term in made.terms]
+    return np.sum(made_of if rest is None else [*made_of, rest], 0)
+
+
 def residual(file: ExrFile, made: Makeup, beauty: Planes) -> Planes | None:
     """What the terms leave of the beauty, (H, W, 3); None where it is rounding alone."""
     with np.errstate(invalid="ignore"):  # infinity less infinity
-        rest = beauty - np.sum([term.value(file) for term in made.terms], 0)
+        rest = beauty - total(file, made)
     size = np.abs(rest[np.isfinite(rest)]).sum(dtype=np.float64)
     whole = np.abs(beauty[np.isfinite(beauty)]).sum(dtype=np.float64)
     return rest if size > _NEGLIGIBLE * whole else None
@@ -137,16 +168,47 @@ def recombined(
     """The file with terms of about these values, that make the beauty together with the residual.
 
     Values, residual and beauty, (H, W, 3) each, were restored one by one and do not add up. Each term
-    is scaled by the same gain, pixel by pixel and channel by channel, so none changes its share.
+    is scaled by the same gain, pixel by pixel and channel by channel, so none changes its share, but
+    within its limits and by `_MOST_GAIN` at the most; so `total` may differ from the beauty.
     """
-    total = np.sum([*values, *([] if rest is None else [rest])], 0)
-    # A gain needs something to act on: where the terms sum to next to nothing they share what is left.
-    usable = np.abs(total) > 1e-6 * np.abs(beauty)
-    gain = np.where(usable, beauty / np.where(usable, total, 1), 0)
-    left = np.where(usable, 0, beauty) / len(values)
-    scaled = [value * gain + left for value in values]
+    bounds = [term.limits(file) for term in made.terms]
+    values = [np.clip(value, *ends) for value, ends in zip(values, bounds, strict=True)]
+    if rest is not None:
+        values, bounds = [*values, rest], [*bounds, (np.float32(-np.inf), np.float32(np.inf))]
+    scaled = _adding_up(values, bounds, beauty)[: len(made.terms)]
     for term, value in zip(made.terms, scaled, strict=True):
         file = term.placed(file, value)
     for layer, parts in made.totals.items():
         file = with_planes(file, layer, np.sum([part.value(file) for part in parts], 0))
     return file
+
+
+def _adding_up(
+    values: Sequence[Planes], bounds: Sequence[tuple[Planes, Planes]], total: Planes
+) -> Sequence[Planes]:
+    """Values within bounds, scaled so that they make the total as far as the bounds let them.
+
+    Only what is above 0 is scaled, and stays so: what is below would cancel it, at any gain.
+    """
+    lows = [np.maximum(low, 0) for low, _ in bounds]
+    highs = [np.minimum(high, _MOST_GAIN * v) for v, (_, high) in zip(values, bounds, strict=True)]
+    ends = list(zip(lows, highs, strict=True))
+    for _ in values:  # each time all is done at a pixel, or one value more is at its bound
+        missing = total - np.sum(values, 0)
+        free = [
+            (v > 0) & np.where(missing > 0, v < high, v > low)
+            for v, (low, high) in zip(values, ends, strict=True)
+        ]
+        weight = np.sum([np.where(f, v, 0) for f, v in zip(free, values, strict=True)], 0)
+        held = np.sum([np.where(f, 0, v) for f, v in zip(free, values, strict=True)], 0)
+        wanted = (weight > 0) & (np.abs(missing) > _EXACT * np.abs(total))
+        if not wanted.any():
+            break
+        with np.errstate(over="ignore", invalid="ignore"):  # of next to nothing: up to its bound
+            ratio = np.maximum(total - held, 0) / np.where(wanted, weight, 1)
+            gain = np.where(wanted, ratio, 1)
+            values = [
+                np.where(f, np.clip(v * gain, *e), v)
+                for f, v, e in zip(free, values, ends, strict=True)
+            ]
+    return values

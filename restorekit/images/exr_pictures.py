@@ -26,16 +26,19 @@ from restorekit.images.picture import Header, Metadata, Picture, Planes
 PASSES = ("albedo", "normal")
 """Roles of layers that go with the beauty, beside itself."""
 
+_MODES = {1: "F", 3: "RGB;32"}  # by the number of channels
+
 
 def light_header(path: Path, entry: Format) -> Header:
     """What a file says of itself. Raises ImageError."""
     if entry.name == "PFM":
         with reading(path), path.open("rb") as file:
             height, width, channels, _, _ = _told(path, lambda: size_of(file.read(128)))
-        return Header("PFM", width, height, "RGB;32" if channels == 3 else "F", 32)
+        return Header("PFM", width, height, _MODES[channels], 32)
     file = read_exr(path)
-    height, width = file.parts[_shown(path, file).part].size
-    return Header("EXR", width, height, "RGB;32", 32)
+    layer = _shown(path, file)
+    height, width = file.parts[layer.part].size
+    return Header("EXR", width, height, _MODES[len(layer.channels)], 32)
 
 
 def light_picture(path: Path, entry: Format) -> Picture:
@@ -43,7 +46,7 @@ def light_picture(path: Path, entry: Format) -> Picture:
     if entry.name == "PFM":
         with reading(path), path.open("rb") as file:
             light = _told(path, lambda: read_pfm(file))
-        return Picture(light, None, 32, "RGB;32" if light.shape[2] == 3 else "F", "PFM")
+        return Picture(light, None, 32, _MODES[light.shape[2]], "PFM")
     file = read_exr(path)
     return _of_layer(file, _shown(path, file), {})
 
@@ -52,7 +55,7 @@ def _shown(path: Path, file: ExrFile) -> Layer:
     """The beauty, or the first layer of a file that names none."""
     layer = exr_layers.find(file, "image") or next(iter(exr_layers.layers(file)), None)
     if layer is None:
-        raise unreadable(path, "it has no layer of three channels")
+        raise unreadable(path, "none of its layers is RGB or grey (Y); save one of them as RGB")
     return layer
 
 
@@ -73,7 +76,7 @@ def _of_layer(file: ExrFile, beauty: Layer, wanted: Mapping[str, str]) -> Pictur
         exr_layers.planes(file, beauty),
         None,
         32,
-        "RGB;32",
+        _MODES[len(beauty.channels)],
         "EXR",
         Metadata(exr=file),
         (f"its layers: {', '.join(named)}",) if named else (),
@@ -108,7 +111,8 @@ def with_light_passes(
     """The result with the light passes of its file restored as well, so that they still make it.
 
     restore: what makes a result of a picture and its passes. A term of Cycles is restored as light
-    times colour, that colour for its albedo. Raises UsageError where there are none.
+    times colour, that colour for its albedo. Where the passes cannot make the result within their
+    bounds, the result is what they make. Raises UsageError where there are none.
     """
     file = picture.metadata.exr
     beauty = exr_layers.find(file, "image", file.picture) if file else None
@@ -119,17 +123,18 @@ def with_light_passes(
     def restored(light: Planes, colour: Layer | None = None) -> Planes:
         own = {} if colour is None else {"albedo": exr_layers.planes(file, colour)}
         part = replace(picture, color=light, passes={**picture.passes, **own}, notes=())
-        # Terms of two signs would cancel, and the rounding of half precision would not.
-        darkest = light.min(where=np.isfinite(light), initial=0)
-        return np.maximum(restore(part).color, darkest)
+        return np.clip(restore(part).color, *exr_passes.span(light))
 
-    after = file
-    for makeup in made:
+    after, color = file, result.color
+    for number, makeup in enumerate(made):
         values = [restored(term.value(file), term.colour) for term in makeup.terms]
         rest = exr_passes.residual(file, makeup, picture.color)
         rest = None if rest is None else restored(rest)
-        after = exr_passes.recombined(after, makeup, values, rest, result.color)
-    return replace(result, metadata=replace(result.metadata, exr=after))
+        after = exr_passes.recombined(after, makeup, values, rest, color)
+        if number == 0:
+            total = exr_passes.total(after, makeup, rest)
+            color = np.maximum(total, np.minimum(color, 0))
+    return replace(result, color=color, metadata=replace(result.metadata, exr=after))
 
 
 def _told(path: Path, work: Callable[[], Any]) -> Any:
@@ -145,7 +150,7 @@ def write_light_exr(file: BinaryIO, light: Planes, source: ExrFile | None) -> No
     if source is not None:
         layer = exr_layers.find(source, "image", source.picture)
         if layer is not None and light.shape[:2] == source.parts[layer.part].size:
-            values = np.broadcast_to(light, (*light.shape[:2], 3))
+            values = np.broadcast_to(light, (*light.shape[:2], len(layer.channels)))
             whole = exr_layers.with_planes(source, layer, values)
     with tempfile.TemporaryDirectory() as folder:  # the package writes to names alone
         path = Path(folder) / "picture.exr"

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from restorekit.errors import ImageError, UsageError
+from restorekit.images import read
 from restorekit.images.exr import HALF_TOP, plain_exr, read_exr, write_exr
 from restorekit.images.exr_layers import find, layers, planes, with_planes
+from restorekit.images.exr_whole import check_whole
 
 OpenEXR = pytest.importorskip("OpenEXR")
 LONG = "ViewLayer.A layer whose name is far longer than the thirty-one letters of old.R"
@@ -118,8 +120,8 @@ def test_half_precision_never_becomes_infinite(varied: Path) -> None:
 def test_a_file_of_ones_own_is_read_by_the_package(tmp_path: Path) -> None:
     light = np.stack([channel(i) for i in range(3)], 2)
     write_exr(plain_exr(light), tmp_path / "plain.exr")
-    read = OpenEXR.File(str(tmp_path / "plain.exr")).channels()["RGB"].pixels
-    np.testing.assert_array_equal(read, light)
+    found = OpenEXR.File(str(tmp_path / "plain.exr")).channels()["RGB"].pixels
+    np.testing.assert_array_equal(found, light)
 
 
 NAMINGS = {
@@ -179,6 +181,74 @@ def test_a_damaged_file_is_one_sentence(keep: int, varied: Path) -> None:
         read_exr(varied)
     assert "\n" not in str(told.value)
     assert str(varied) in str(told.value)
+
+
+@pytest.mark.parametrize("short", [1, 100, 3000, 9000])
+def test_a_file_that_ends_early_is_told_without_a_word_of_the_package(
+    short: int, varied: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of two parts; the package prints what it finds and leaves out a part, or all of them."""
+    varied.write_bytes(varied.read_bytes()[:-short])
+    with pytest.raises(ImageError, match="the file ends early"):
+        read_exr(varied)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_stopped_writer_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It leaves its table of chunks empty."""
+    path = named(tmp_path / "a.exr", *rgb(""))
+    data = path.read_bytes()
+    with path.open("rb") as file:
+        assert check_whole(file) == 1
+    start = data.index(int.to_bytes(data.index(b"\xfd\xff\xff\xff", 330), 8, "little"))
+    path.write_bytes(data[:start] + bytes(16) + data[start + 16 :])
+    with pytest.raises(ImageError, match="the file ends early"):
+        read_exr(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_part_that_cannot_be_decoded_is_not_left_out(tmp_path: Path) -> None:
+    path, zipped = tmp_path / "a.exr", {"compression": OpenEXR.ZIP_COMPRESSION}
+    depth = ("depth", {"Z": np.round(channel(7) / 100)}, zipped)
+    write(path, ("rgb", {c: channel(i) for i, c in enumerate("RGB")}, {}), depth)
+    path.write_bytes(path.read_bytes()[:-100] + bytes(100))
+    with pytest.raises(ImageError, match="its data are damaged"):
+        read_exr(path)
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (300, 40)])
+@pytest.mark.parametrize("coding", ["NO", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "DWAB"])
+def test_whole_files_are_whole(
+    tmp_path: Path, coding: str, size: tuple[int, int], tiled: bool
+) -> None:
+    header = {"compression": getattr(OpenEXR, f"{coding}_COMPRESSION")}
+    header |= {"type": OpenEXR.tiledimage if tiled else OpenEXR.scanlineimage}
+    header |= {"tiles": OpenEXR.TileDescription()} if tiled else {}
+    values = np.random.default_rng(0).random(size).astype(np.float16)
+    OpenEXR.File(header, dict.fromkeys("RGB", values)).write(str(tmp_path / "a.exr"))
+    with (tmp_path / "a.exr").open("rb") as file:
+        assert check_whole(file) == 1
+    (tmp_path / "b.exr").write_bytes((tmp_path / "a.exr").read_bytes()[:-1])
+    with (tmp_path / "b.exr").open("rb") as file, pytest.raises(EOFError):
+        check_whole(file)
+
+
+def test_grey_is_a_layer_where_there_is_no_other(tmp_path: Path) -> None:
+    grey = read_exr(named(tmp_path / "a.exr", "Y", "A"))
+    layer = find(grey, "image")
+    assert layer is not None
+    assert layer.channels == ("Y",)
+    assert planes(grey, layer).shape == (HEIGHT, WIDTH, 1)
+    for names in (("Y", "RY", "BY"), ("Z",)):
+        assert layers(read_exr(named(tmp_path / "b.exr", *names))) == []
+    mixed = read_exr(named(tmp_path / "c.exr", "Y", *rgb("Odd")))
+    assert [layer.name for layer in layers(mixed)] == ["Odd"]
+
+
+def test_a_file_of_no_picture_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"none of its layers is RGB or grey \(Y\)"):
+        read(named(tmp_path / "a.exr", "Z"))
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:

@@ -16,10 +16,15 @@ HEIGHT, WIDTH = 4, 5
 SIZE = (np.zeros(2, np.int32), np.array([WIDTH - 1, HEIGHT - 1], np.int32))
 
 
-def file_of(names: tuple[str, ...], dtype: type = np.float32) -> ExrFile:
+def file_of(names: tuple[str, ...], dtype: type = np.float32, top: float = 1.0) -> ExrFile:
+    """Layers of values from 0 to `top`, which both are there."""
     rng = np.random.default_rng(len(names))
+    edge = np.zeros((HEIGHT, WIDTH), bool)
+    edge[0, :2] = True
     channels = {
-        f"{name}.{c}" if name else c: rng.random((HEIGHT, WIDTH)).astype(dtype)
+        f"{name}.{c}" if name else c: np.where(
+            edge, top * np.arange(WIDTH), top * rng.random((HEIGHT, WIDTH))
+        ).astype(dtype)
         for name in names
         for c in "RGB"
     }
@@ -108,23 +113,68 @@ VALUES = arrays(np.float32, (HEIGHT, WIDTH, 3), elements=st.floats(0, 100, width
 
 
 @given(one=VALUES, two=VALUES, beauty=VALUES)
-def test_terms_of_any_value_are_made_to_add_up(
+def test_terms_of_any_value_are_made_to_add_up_as_far_as_they_may(
     one: np.ndarray, two: np.ndarray, beauty: np.ndarray
 ) -> None:
-    file = file_of(("", "diffuse", "specular"))
+    file = file_of(("", "diffuse", "specular"), top=70.0)
     (made,) = makeups(file)
     after = exr_passes.recombined(file, made, [one, two], None, beauty)
-    total = planes(after, layer(after, "diffuse")) + planes(after, layer(after, "specular"))
-    np.testing.assert_allclose(total, beauty, rtol=1e-4, atol=1e-30)
+    least, most, total = (np.zeros_like(beauty) for _ in range(3))
+    for name, value in (("diffuse", one), ("specular", two)):
+        low, high = exr_passes.span(planes(file, layer(file, name)))
+        got, start = planes(after, layer(after, name)), np.clip(value, low, high)
+        assert bool((got >= low).all())
+        assert bool((got <= np.minimum(high, 4 * start)).all())
+        least, most, total = least + low, most + np.minimum(high, 4 * start), total + got
+    np.testing.assert_allclose(total, np.clip(beauty, least, most), rtol=1e-4, atol=1e-30)
+
+
+def test_a_term_at_its_limit_leaves_the_rest_to_the_others() -> None:
+    file = file_of(("", "diffuse", "specular"), top=100.0)
+    (made,) = makeups(file)
+    like = np.ones((HEIGHT, WIDTH, 3), np.float32)
+    for i, c in enumerate("RGB"):
+        file = file.replaced(0, {f"diffuse.{c}": 5 * like[..., i]})  # even, so it stays
+    after = exr_passes.recombined(file, made, [5 * like, 10 * like], None, 35 * like)
+    np.testing.assert_allclose(planes(after, layer(after, "diffuse")), 5)
+    np.testing.assert_allclose(planes(after, layer(after, "specular")), 30, rtol=1e-5)
+
+
+@pytest.mark.parametrize("beauty", [-3.0, 0.0, 0.001])
+def test_a_beauty_of_next_to_nothing_turns_no_term(beauty: float) -> None:
+    file = file_of(("", "diffuse", "specular"))
+    for c in "RGB":
+        for name in ("diffuse", "specular"):
+            file = file.replaced(0, {f"{name}.{c}": np.eye(HEIGHT, WIDTH, dtype=np.float32)})
+    (made,) = makeups(file)
+    like = np.ones((HEIGHT, WIDTH, 3), np.float32)
+    after = exr_passes.recombined(file, made, [0.3 * like, 0.6 * like], None, beauty * like)
+    got = [planes(after, layer(after, name)) for name in ("diffuse", "specular")]
+    np.testing.assert_allclose(got[0], max(beauty, 0) / 3, rtol=1e-4)
+    np.testing.assert_allclose(got[1], max(beauty, 0) * 2 / 3, rtol=1e-4)
+
+
+def test_terms_of_two_signs_do_not_cancel() -> None:
+    """The one below 0 stays, whatever the gain of the others."""
+    file = file_of(("", "diffuse", "specular"), top=100.0)
+    dark = -planes(file, layer(file, "diffuse"))
+    for i, c in enumerate("RGB"):
+        file = file.replaced(0, {f"diffuse.{c}": dark[..., i]})
+    (made,) = makeups(file)
+    like = np.ones((HEIGHT, WIDTH, 3), np.float32)
+    values = [np.float32(-10) * like, np.float32(10.01) * like]
+    after = exr_passes.recombined(file, made, values, None, 20 * like)
+    np.testing.assert_allclose(planes(after, layer(after, "diffuse")), -10)
+    np.testing.assert_allclose(planes(after, layer(after, "specular")), 30, rtol=1e-5)
 
 
 def test_shares_stay_and_the_residual_keeps_its_own() -> None:
-    file = file_of(("", "diffuse", "specular"))
+    file = file_of(("", "diffuse", "specular"), top=100.0)
     (made,) = makeups(file)
-    like = np.ones((HEIGHT, WIDTH, 3), np.float32)
+    like = 10 * np.ones((HEIGHT, WIDTH, 3), np.float32)
     after = exr_passes.recombined(file, made, [3 * like, like], like, 10 * like)
-    np.testing.assert_allclose(planes(after, layer(after, "diffuse")), 6)
-    np.testing.assert_allclose(planes(after, layer(after, "specular")), 2)
+    np.testing.assert_allclose(planes(after, layer(after, "diffuse")), 60, rtol=1e-5)
+    np.testing.assert_allclose(planes(after, layer(after, "specular")), 20, rtol=1e-5)
 
 
 def test_totals_follow_their_terms() -> None:
@@ -137,16 +187,16 @@ def test_totals_follow_their_terms() -> None:
 
 
 def test_light_under_a_colour_of_nought_stays() -> None:
-    file = file_of(("Combined", "DiffDir", "DiffCol", "Emit"))
+    file = file_of(("Combined", "DiffDir", "DiffCol", "Emit"), top=100.0)
     colour = planes(file, layer(file, "DiffCol"))
     colour[0] = 0
     for i, c in enumerate("RGB"):
         file = file.replaced(0, {f"DiffCol.{c}": colour[..., i]})
     (made,) = makeups(file)
     like = np.ones((HEIGHT, WIDTH, 3), np.float32)
-    values = [like * (colour > 0) if term.colour else like for term in made.terms]
-    after = exr_passes.recombined(file, made, values, None, 2 * like)
+    values = [10 * like * (colour > 0) if term.colour else 10 * like for term in made.terms]
+    after = exr_passes.recombined(file, made, values, None, 20 * like)
     before, got = (planes(f, layer(f, "DiffDir")) for f in (file, after))
     np.testing.assert_array_equal(got[0], before[0])
     made_of = sum(term.value(after) for term in made.terms)
-    np.testing.assert_allclose(made_of, 2, rtol=1e-5)
+    np.testing.assert_allclose(made_of, 20, rtol=1e-5)

@@ -222,6 +222,40 @@ def test_a_layer_that_is_named_is_denoised_and_no_other(denoise: Any, tmp_path: 
         assert np.array_equal(after[name], had) == name.startswith("One"), name
 
 
+def test_a_dim_layer_is_compared_with_itself(denoise: Any, tmp_path: Path) -> None:
+    """Not with the beauty, which is hundreds of times as bright."""
+    source = two_layers(tmp_path / "a.exr", Dim=light(3, 0.3), beauty=light(4))
+    ran = denoise(source, "-o", tmp_path / "out.exr", "--layer", "Dim")
+    assert ran.code == 0, ran.err
+
+
+def test_light_that_is_called_display_coded_is_refused(denoise: Any, tmp_path: Path) -> None:
+    ran = denoise(layered(tmp_path / "a.exr"), "-o", tmp_path / "out.exr", "--ldr")
+    assert ran.code == 1
+    assert "it is light, so leave --ldr out" in ran.err
+    assert "does not look like" not in ran.err
+    assert not (tmp_path / "out.exr").exists()
+
+
+def test_a_grey_file_stays_grey(denoise: Any, tmp_path: Path) -> None:
+    planes = {"Y": light()[..., 0], "A": light(1)[..., 0]}
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, planes).write(str(tmp_path / "a.exr"))
+    ran = denoise(tmp_path / "a.exr", "-o", tmp_path / "out.exr")
+    assert ran.code == 0, ran.err
+    before, after = channels_of(tmp_path / "a.exr"), channels_of(tmp_path / "out.exr")
+    assert after.keys() == before.keys()
+    assert not np.array_equal(after["Y"], before["Y"])
+    np.testing.assert_array_equal(after["A"], before["A"])
+
+
+def test_a_file_that_ends_early_is_one_line(denoise: Any, tmp_path: Path) -> None:
+    source = layered(tmp_path / "a.exr")
+    source.write_bytes(source.read_bytes()[:-1])
+    ran = denoise(source, "-o", tmp_path / "out.exr")
+    assert ran.code == 1
+    one_sentence("\n".join(line for line in ran.err.splitlines() if "ends early" in line))
+
+
 def test_passes_can_be_layers_of_any_name(denoise: Any, tmp_path: Path) -> None:
     albedo = np.random.default_rng(6).random((HEIGHT, WIDTH, 3), np.float32)
     odd = two_layers(tmp_path / "odd.exr", Three=albedo)
@@ -287,3 +321,30 @@ def test_light_passes_still_make_the_beauty(denoise: Any, tmp_path: Path, dtype:
         for layer in layers:
             stays = layer in ("DiffCol", "Mist")
             assert np.array_equal(after[f"View.{layer}.{c}"], before[f"View.{layer}.{c}"]) == stays
+
+
+def test_passes_stay_within_what_they_were(denoise: Any, tmp_path: Path) -> None:
+    """Black stays black, an even pass even, and no pass outgrows its brightest pixel."""
+    even = np.full((HEIGHT, WIDTH, 3), 0.01, np.float32)
+    colour = np.random.default_rng(7).random((HEIGHT, WIDTH, 3)).astype(np.float32)
+    layers = {"DiffDir": light(3, 8.0), "DiffInd": even, "DiffCol": colour, "Emit": 0 * even}
+    layers["Combined"] = colour * (layers["DiffDir"] + even)
+    source = two_layers(tmp_path / "a.exr", **layers)
+    ran = denoise(source, "-o", tmp_path / "out.exr", "--passes")
+    assert ran.code == 0, ran.err
+    after = channels_of(tmp_path / "out.exr")
+    for c in "RGB":
+        assert not after[f"Emit.{c}"].any()
+        np.testing.assert_allclose(after[f"DiffInd.{c}"], 0.01, rtol=1e-5)
+        assert after[f"DiffDir.{c}"].min() >= 0
+        assert after[f"DiffDir.{c}"].max() <= 8.001
+
+
+def test_it_is_scored_on_clean_pictures_alone(run: Any, model: Path, tmp_path: Path) -> None:
+    save(tmp_path / "clean" / "a.png")
+    told = ("--data", tmp_path / "clean", "--model", model, "--device", "cpu")
+    told += ("--against", "input", "--metrics", "psnr-y", "--degrade", "samples=4")
+    for ldr in ((), ("--ldr",)):
+        ran = run("evaluate", "denoise-render", *told, *ldr)
+        assert ran.code == 0, ran.err
+        assert "faithful" in ran.out

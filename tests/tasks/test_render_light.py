@@ -16,7 +16,7 @@ import restorekit as rk
 
 sys.path.insert(0, str(REPOSITORY / "plugins" / "render"))
 
-from restorekit_render import TASK, guides, transfer
+from restorekit_render import TASK, guides, restorekit_degrade, transfer
 from restorekit_render.plan import condition, finish, plan
 
 HEIGHT, WIDTH = 40, 56
@@ -196,6 +196,15 @@ def test_albedo_above_one_is_cut_off_and_told() -> None:
     assert "albedo" not in planned(light(), random(1)).note
 
 
+@pytest.mark.user("I4")
+def test_albedo_below_nought_is_cut_off_and_told() -> None:
+    cut, said = guides.checked_albedo(random(1) * 3 - 1)
+    assert torch.equal(cut, (random(1) * 3 - 1).clamp(0, 1))
+    assert "above 1" in said
+    assert "albedo below 0 in" in said
+    assert guides.checked_albedo(random(1) - 0.5)[1].startswith("albedo below 0")
+
+
 def shaded(albedo: Tensor, seed: int) -> Tensor:
     """A noisy render of one sample a pixel: albedo times smooth light times exponential noise."""
     rows = torch.linspace(0.2, 3, albedo.shape[-2])[:, None]
@@ -279,6 +288,61 @@ def test_clean_guides_are_not_prefiltered() -> None:
     smooth = condition(planned(light(), albedo, prefilter="fast"), WHOLE).concat
     assert torch.equal(clean, raw)  # type: ignore[arg-type]
     assert not torch.equal(smooth, raw)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("top", [1.2, 80.0])
+def test_light_is_no_display_coded_picture(top: float) -> None:
+    with pytest.raises(rk.UsageError, match=f"reaches {top:.4g}: it is light, so leave --ldr out"):
+        planned(random(4) / random(4).max() * top, ldr=True)
+    planned(random(4) * 1.09, ldr=True)  # a filter's ringing
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_render_of_light_stays_light(guided: bool) -> None:
+    """Whatever a network gives; and an estimate below black is still pulled up in training."""
+    made = planned(light(), random(1) if guided else None)
+    answer = (condition(made, WHOLE).source - 2 * random(3)).requires_grad_()
+    out = finish(made, WHOLE, answer)
+    dark = answer.detach() < -1
+    assert dark.any()
+    assert bool((out[dark] == 0).all())
+    assert bool((out >= 0).all())
+    out.sum().backward()
+    assert answer.grad is not None
+    assert bool((answer.grad > 0).all())
+
+
+def test_light_below_nought_goes_no_further() -> None:
+    image = light() - 0.5
+    made = planned(image)
+    source = condition(made, WHOLE).source
+    torch.testing.assert_close(finish(made, WHOLE, source), image, rtol=1e-4, atol=1e-4)
+    out = finish(made, WHOLE, source - 2 * random(3))
+    assert bool((out >= image.clamp(max=0) - 1e-4).all())
+
+
+def degraded(clean: Tensor, samples: int, seed: int = 0, **options: Any) -> Tensor:
+    chosen = TASK.check_degradation(None, {"samples": samples})
+    return restorekit_degrade(clean, {**TASK.check_options(options), **chosen}, seed)["image"]
+
+
+@pytest.mark.parametrize("samples", [1, 16])
+def test_few_paths_find_the_light_on_average(samples: int) -> None:
+    clean = torch.zeros(1, 3, 100, 100)  # light of 1/2
+    noisy = (degraded(clean, samples) + 1) / 2
+    assert torch.equal(noisy[:, 0], noisy[:, 1])
+    assert float(noisy.mean()) == pytest.approx(0.5, rel=0.05 / samples**0.5)
+    assert float(noisy.std()) == pytest.approx(0.5 / samples**0.5, rel=0.05)
+    assert torch.equal(noisy, (degraded(clean, samples) + 1) / 2)
+    assert not torch.equal(noisy, (degraded(clean, samples, seed=1) + 1) / 2)
+
+
+def test_few_paths_to_a_display_are_noise_of_its_light() -> None:
+    clean = torch.zeros(1, 3, 100, 100)  # the display's 1/2
+    coded = (degraded(clean, 400, ldr=True) + 1) / 2
+    assert coded.max() <= 1
+    wanted = float(transfer.from_display(torch.tensor(0.5)))
+    assert float(transfer.from_display(coded).mean()) == pytest.approx(wanted, rel=0.01)
 
 
 def test_half_of_the_range_of_a_file_survives() -> None:

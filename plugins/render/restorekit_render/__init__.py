@@ -48,6 +48,13 @@ TASK = rk.Task(
     ),
     model="denoise-render",
     linear=True,
+    degradations=(
+        rk.Degradation(
+            "paths",
+            "Noise as of few paths a pixel, which find the light or not.",
+            (rk.Option("samples", int, 32, "Paths a pixel.", minimum=1),),
+        ),
+    ),
 )
 
 
@@ -82,7 +89,20 @@ def restorekit_condition(plan: rk.Plan, box: rk.Box) -> rk.Condition:
 
 @rk.hookimpl
 def restorekit_finish(plan: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
-    """Back to light: (N, 3, H, W) in [0, ∞), or in [0, 1] for a display-coded picture."""
+    """Back to light: (N, 3, H, W) in [0, ∞), or in [0, 1] for a display-coded picture.
+
+    Where the render itself is below 0, the result may be, but no further.
+    """
     from restorekit_render.plan import finish
 
     return finish(plan, box, x0)
+
+
+@rk.hookimpl
+def restorekit_degrade(
+    clean: Tensor, options: Mapping[str, Any], seed: int
+) -> Mapping[str, Tensor]:
+    """Noisy renders from clean pictures."""
+    from restorekit_render.degrade import degrade
+
+    return {"image": degrade(clean, options, seed)}

@@ -59,9 +59,14 @@ def checked_normal(normal: Tensor) -> tuple[Tensor, str]:
 
 def checked_albedo(albedo: Tensor) -> tuple[Tensor, str]:
     """(albedo in [0, 1], a word on what was wrong)."""
-    share = float((albedo > 1.001).any(1).float().mean())
-    note = f"albedo above 1 in {share:.1%} of the pixels was cut off" if share > 0.001 else ""
-    return albedo.clamp(0, 1), note
+    outside = {"above 1": albedo > 1.001, "below 0": albedo < -0.001}
+    shares = {where: float(pixels.any(1).float().mean()) for where, pixels in outside.items()}
+    notes = [
+        f"albedo {where} in {share:.1%} of the pixels was cut off"
+        for where, share in shares.items()
+        if share > 0.001
+    ]
+    return albedo.clamp(0, 1), "; ".join(notes)
 
 
 def belongs(divisor: Tensor, light: Tensor) -> bool:

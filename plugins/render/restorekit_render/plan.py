@@ -12,13 +12,18 @@ from torch import Tensor
 import restorekit as rk
 from restorekit_render import guides, transfer
 
+_OVERSHOOT = 1.1  # above white, by which a display-coded float may ring; it is cut off
+
 
 def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     """Everything that the windows need. inputs: image, albedo and normal, (N, 3, H, W).
 
-    Raises UsageError for passes of another size than the picture's, and for a scale that is none.
+    Raises UsageError for passes of another size than the picture's, for a scale that is none, and for
+    light that is called display-coded.
     """
     image, broken = guides.repaired(inputs["image"])
+    if options["ldr"]:
+        _check_display(image)
     size = (image.shape[-2], image.shape[-1])
     light = transfer.from_display(image.clamp(0, 1)) if options["ldr"] else image
     note: dict[str, float | str] = {"repaired": float(broken)} if broken else {}
@@ -68,6 +73,16 @@ def _guide(
     return guides.prefiltered(guide, guides.PREFILTERS[options["prefilter"]])
 
 
+def _check_display(image: Tensor) -> None:
+    """UsageError for what is no display's: cut to [0, 1], its light would be lost without a word."""
+    top = float(image.amax())
+    if top > _OVERSHOOT:
+        raise rk.UsageError(
+            f"--ldr is for pictures that are display-coded in [0, 1], and this one reaches {top:.4g}: "
+            "it is light, so leave --ldr out"
+        )
+
+
 def _scale(given: str, light: Tensor) -> Tensor:
     """What light is multiplied by, (N, 1, 1, 1) or (1, 1, 1, 1)."""
     if given == "auto":
@@ -89,7 +104,13 @@ def condition(made: rk.Plan, box: rk.Box) -> rk.Condition:
 
 
 def finish(made: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
-    """The window as light; display-coded where the picture was."""
+    """The window as light, nowhere below 0 and the render; display-coded where the picture was."""
     rows, columns = box.slices()
-    light = transfer.decode(x0) * made.state["factor"][..., rows, columns].to(x0.device)
+    source, factor = (
+        made.state[name][..., rows, columns].to(x0.device) for name in ("source", "factor")
+    )
+    light = transfer.decode(x0) * factor
+    least = transfer.decode(source.clamp_max(transfer.BLACK)) * factor
+    # In training what is cut off keeps its gradient: an estimate below black must get out of there.
+    light = light + (least - light).detach().clamp_min(0)
     return transfer.to_display(light.clamp(0, 1)) if made.state["ldr"] else light

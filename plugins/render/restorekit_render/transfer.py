@@ -18,6 +18,9 @@ KEY = 0.18
 BIN = 16
 """Pixels a side of the areas whose brightness is averaged before its logarithm is taken."""
 
+BLACK = -1.0
+"""T(0)."""
+
 _KNEE = 8.0  # T is nearly linear below 1/8 of white, where a display's curve is too
 _TOP = 100.0  # the exposed light that becomes 1
 _RANGE = 2 / math.log1p(_KNEE * _TOP)
@@ -31,12 +34,12 @@ def encode(light: Tensor) -> Tensor:
 
     Light below 0, which some filters of renderers leave, is mirrored.
     """
-    return light.sign() * torch.log1p(_KNEE * light.abs()) * _RANGE - 1
+    return light.sign() * torch.log1p(_KNEE * light.abs()) * _RANGE + BLACK
 
 
 def decode(values: Tensor) -> Tensor:
     """The inverse of `encode`; its slope is nowhere 0."""
-    height = (values + 1) / _RANGE
+    height = (values - BLACK) / _RANGE
     return torch.where(height < 0, -torch.expm1(-height), torch.expm1(height)) / _KNEE
 
 
