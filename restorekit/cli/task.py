@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from restorekit.api import split_options
+from restorekit.errors import DeviceError, ModelError, UsageError
 from restorekit.images.failures import shown
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
 from restorekit.plugins import LoadedTask
@@ -34,7 +35,7 @@ def task_command(loaded: LoadedTask) -> click.Command:
         click.Option(
             ["-o", "--out"],
             required=True,
-            type=click.Path(path_type=Path),
+            type=click.Path(),
             help="Folder for the results (or a file, for one file); the tree is mirrored.",
         ),
         click.Option(
@@ -130,7 +131,8 @@ def click_option(option: Option) -> click.Option:
 
 def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     """Scan, plan, restore, report; the exit code."""
-    photos, out = values.pop("photos"), values.pop("out")
+    photos, place = values.pop("photos"), values.pop("out")
+    out = Path(place)
     kind, suffix, part = values.pop("format"), values.pop("suffix"), values.pop("shard")
     only_plan, quiet = values.pop("plan"), values.pop("quiet")
     samples = values.pop("samples", 1)
@@ -152,14 +154,16 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     companions.check(beside)
 
     shard = scan.Shard.of(part)
-    found = scan.scan(photos, out)
+    found = scan.scan(photos, out, beside=bool(suffix) and samples == 1)
+    scan.check_out(photos, place)
     runs = [
-        (each, to, scan.targets(found, to, kind, ending))
+        (each, to, scan.targets(found, to, kind, ending, loaded.task.exact))
         for each, to, ending in alternatives.runs(settings, out, suffix, samples)
     ]
 
     from restorekit.jobs import run as jobs  # torch is needed from here on
 
+    check_machine(loaded, settings)
     saved, report = jobs.Saving(**saving), jobs.Report(0)
     restorers = [jobs.Restorer(loaded, options, each) for each, _, _ in runs]
     say = (lambda _: None) if quiet else (lambda text: click.echo(shown(text), err=True))
@@ -200,6 +204,18 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     seconds = time.monotonic() - started
     say(f"{report.summary()} in {clock(seconds)} on {restorers[0].device}")
     return report.exit_code
+
+
+def check_machine(loaded: LoadedTask, settings: Settings) -> None:
+    """UsageError where the device or the model that was named is not here."""
+    from restorekit import device
+    from restorekit.models.find import find
+
+    try:
+        device.choose(settings.device)
+        find(settings.model, loaded.hooks)
+    except (DeviceError, ModelError) as error:
+        raise UsageError(str(error)) from error
 
 
 def _given() -> list[str]:

@@ -174,7 +174,25 @@ _FOREIGN = (
     (b"#?RADIANCE", "a Radiance HDR file"),
     (b"%PDF", "a PDF"),
     (b"FUJIFILMCCD-RAW", "a camera raw file"),
+    (b"IIRO", "a camera raw file"),  # Olympus, as the next two
+    (b"IIRS", "a camera raw file"),
+    (b"MMOR", "a camera raw file"),
+    (b"IIU\0", "a camera raw file"),  # Panasonic
+    (b"II\xbc\x01", "a JPEG XR"),
+    (b"DDS ", "a DirectDraw surface"),
+    (b"gimp xcf", "a GIMP document"),
 )
+
+_RAW_SUFFIXES = (
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef "
+    ".raf .rw2 .rwl .sr2 .srf .srw .x3f"
+)
+UNREAD_SUFFIXES = frozenset(
+    f"{_RAW_SUFFIXES} .hdr .jxl .psd .psb .pnm .pbm .pgm .ppm .pam .tga .pcx .dds .xcf .jxr .wdp "
+    ".hdp".split()
+)
+"""Of photographs and paintings in formats that are not read. Icons and drawings (.ico, .svg) are none:
+they are parts of pages and programs."""
 
 
 def _begins(head: bytes, signature: bytes) -> bool:

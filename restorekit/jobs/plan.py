@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +15,18 @@ import torch
 from torch import Tensor
 
 from restorekit.engine.loop import Engine, Run
+from restorekit.engine.samplers import count_evaluations
 from restorekit.engine.tiles import Box, best_tile, cut
 from restorekit.errors import RestoreError
-from restorekit.images import Header, Picture
+from restorekit.images import Header, Picture, check_size, probe, read
+from restorekit.jobs.fit import unfit
+from restorekit.jobs.layers import passes
 from restorekit.jobs.restorer import BYTES_PER_PIXEL, Restorer
 from restorekit.jobs.stages import LARGE, Attempt, Stages
 from restorekit.task import Plan
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
 
 _SIDE = 512  # of the result that is restored to measure the machine
 # Bytes to a sample of a photograph in another format than its source's, at the usual settings.
@@ -62,7 +69,9 @@ class Forecast:
 
 def forecasts(stages: Stages) -> Iterator[Forecast]:
     """What would become of each file; only headers are read."""
-    worker = lru_cache(maxsize=1024)(lambda size: _work(stages.restorer, size))
+    worker = lru_cache(maxsize=1024)(
+        lambda size, beside: _work(stages.restorer, size, dict(beside))
+    )
     for target in stages.chosen:
         attempt = Attempt(target)
         attempt.do("read", stages.examine)
@@ -72,52 +81,87 @@ def forecasts(stages: Stages) -> Iterator[Forecast]:
         elif attempt.skipped or header is None:
             yield Forecast(source, path, skipped=attempt.skipped)
         else:
-            before = (header.height, header.width)
             try:
-                work = worker(before)
+                before, beside = _sides(stages, attempt, header)
+                work = worker(before, tuple(beside.items()))
+                check_size(attempt.target.format, work.size[1], work.size[0])
             except RestoreError as error:
-                yield Forecast(source, path, fails=stages.report.fail(source, error))
+                told = unfit(source, attempt.files, error)
+                yield Forecast(source, path, fails=stages.report.fail(source, told))
                 continue
-            passes = header.frames * (2 if "A" in header.mode else 1)  # alpha is restored by itself
+            task = stages.restorer.task
+            twice = "A" in header.mode and not (task.exact or task.linear)
+            times = header.frames * (2 if twice else 1)  # alpha is restored by itself
             yield Forecast(
                 source,
                 path,
                 before,
                 header.frames,
-                replace(work, calls=work.calls * passes, pixels=work.pixels * passes),
+                replace(work, calls=work.calls * times, pixels=work.pixels * times),
                 _memory(header, work),
                 _disk(header, work, source, attempt.target.format),
             )
 
 
-def _work(restorer: Restorer, before: tuple[int, int]) -> Work:
-    """What a picture of this (height, width) asks of the network."""
-    sizes = _sizes(restorer, before)
+def _sides(stages: Stages, attempt: Attempt, header: Header) -> tuple[Size, dict[str, Size]]:
+    """(height, width) of the picture and of each image that goes with it, by name. Raises
+    RestoreError where one cannot be read, or a layer that was named is not there."""
+    task, limit = stages.restorer.task, stages.saving.max_pixels
+    if header.format == "EXR":  # whose header is read with all of it
+        picture = stages.restorer.chosen(read(attempt.source, max_pixels=limit))
+        before = (picture.height, picture.width)
+        beside = {name: (one.height, one.width) for name, one in passes(picture, task).items()}
+    else:
+        stages.restorer.chosen(Picture(np.zeros((1, 1, 3), np.float32)))
+        before, beside = (header.height, header.width), {}
+    if "A" in header.mode and (task.exact or task.linear):
+        beside["alpha"] = before
+    for name, path in attempt.files.items():
+        found = probe(path, max_pixels=limit)
+        beside[name] = (found.height, found.width)
+    return before, beside
+
+
+def _work(restorer: Restorer, before: Size, beside: Mapping[str, Size] | None = None) -> Work:
+    """What a picture of this (height, width), with others beside it, asks of the network."""
     engine = replace(restorer.engine, budget=restorer.budget)
-    calls = [box.pixels for size in sizes for box in _calls(engine, size, restorer.runs())]
-    return Work(sizes[-1], len(calls), sum(calls), max(calls))
+    plans = _plans(restorer, before, beside or {})
+    runs = [restorer.runs(plan) for plan in plans]
+    calls = [
+        box.pixels
+        for plan, each in zip(plans, runs, strict=True)
+        for box in _calls(engine, plan.size, each)
+    ]
+    return Work(plans[-1].size, len(calls), sum(calls), max(calls))
 
 
-def _sizes(restorer: Restorer, before: tuple[int, int]) -> list[tuple[int, int]]:
-    """(height, width) of the stages' results and of the last, from empty pictures in place of real ones.
+def _plans(restorer: Restorer, before: Size, beside: Mapping[str, Size]) -> list[Plan]:
+    """The plans of the stages and of the last, from empty pictures in place of real ones.
 
-    Where that says nothing, since there are further images, all of the picture is taken to be done at
-    its own size.
+    Which parts of a picture are to be done is in the pixels: all of it is taken to be.
     """
-    if len(restorer.task.inputs) > 1:
-        return [before]
-    stages: list[tuple[int, int]] = []
+    found: list[Plan] = []
 
     def staged(plan: Plan, picture: Tensor, depth: int) -> Tensor:  # noqa: ARG001 (its call form)
-        stages.append(plan.size)
+        found.append(Plan(plan.size, jump=plan.jump))
         return _empty(plan.size)
 
-    last = restorer.planned({"image": _empty(before)}, restorer.options, staged)
-    return [*stages, last.size]
+    others = {name: _marked(size, before, name == "alpha") for name, size in beside.items()}
+    last = restorer.planned({"image": _empty(before), **others}, restorer.options, staged)
+    return [*found, Plan(last.size, jump=last.jump)]
 
 
-def _empty(size: tuple[int, int]) -> Tensor:
+def _empty(size: Size) -> Tensor:
     return torch.zeros(1, 1, 1, 1).expand(1, 3, *size)
+
+
+def _marked(size: Size, before: Size, opaque: bool) -> Tensor:
+    """An image that goes with a picture, black with a white corner or, of opacity, the other way: as
+    much of a hole as is still one when it is brought to the picture's size."""
+    image = torch.full((1, 3, *size), -1.0)
+    rows, columns = (math.ceil(own / other) for own, other in zip(size, before, strict=True))
+    image[..., :rows, :columns] = 1.0
+    return -image if opaque else image
 
 
 def _calls(engine: Engine, size: tuple[int, int], runs: list[Run]) -> Iterator[Box]:
@@ -127,7 +171,7 @@ def _calls(engine: Engine, size: tuple[int, int], runs: list[Run]) -> Iterator[B
     for region in engine.regions(size, runs):
         grown = region.grow(reach, canvas)
         for run in runs:
-            for later in range(run.evaluations):
+            for later in range(count_evaluations(run.sampler, engine.path, run.times)):
                 area = region.grow(later * margin, canvas)
                 tile = best_tile(area, margin, engine.multiple, engine.budget, grown)
                 boxes = cut(area, *tile, engine.multiple)
@@ -209,7 +253,9 @@ def totals(restorer: Restorer, found: Iterable[Forecast], out: Path) -> Totals:
 
 def _rate(restorer: Restorer) -> float | None:
     """Pixels a second that the network sees, from one small picture; None where that is no picture
-    for the task."""
+    for the task, or has perhaps nothing to do."""
+    if restorer.task.exact:
+        return None
     try:
         enlarged = _work(restorer, (_SIDE, _SIDE)).size[0] / _SIDE
         side = max(16, round(_SIDE / enlarged))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,8 +39,9 @@ class Report:
     tracebacks: list[str] = field(default_factory=list)
     stopped: bool = False
     results: dict[Path, list[Path]] = field(default_factory=dict)
-    _noted: dict[str, Path] = field(default_factory=dict)
+    _noted: dict[str, tuple[Path, str]] = field(default_factory=dict)
     _times: Counter[str] = field(default_factory=Counter)
+    _varied: set[str] = field(default_factory=set)
 
     @property
     def left(self) -> int:
@@ -51,16 +54,20 @@ class Report:
         return 130 if self.stopped else int(bool(self.failed))
 
     def note(self, path: Path, text: str) -> None:
-        """Say something of a file. What holds of many files is said once, with their number."""
-        self._noted.setdefault(text, path)
-        self._times[text] += 1
+        """Say something of a file. What holds of many files, whatever the numbers in it, is said once,
+        with their number."""
+        kind = kind_of(text)
+        _, first = self._noted.setdefault(kind, (path, text))
+        self._times[kind] += 1
+        if text != first:
+            self._varied.add(kind)
 
     @property
     def notes(self) -> list[str]:
         """One sentence for each thing said: of which file, and of how many more."""
         return [
-            f"{path}{_and_more(self._times[text] - 1)}: {text}"
-            for text, path in self._noted.items()
+            f"{path}{_and_more(self._times[kind] - 1, kind in self._varied)}: {text}"
+            for kind, (path, text) in self._noted.items()
         ]
 
     def fail(self, path: Path, error: Exception) -> str:
@@ -80,8 +87,26 @@ class Report:
         )
 
 
-def _and_more(count: int) -> str:
-    return f" (and {count:,} more)" if count else ""
+def words(note: Mapping[str, float | str]) -> list[str]:
+    """What a person should know of the facts that a task found out: its sentences, and repairs."""
+    said = [fact for fact in note.values() if isinstance(fact, str)]
+    repaired = note.get("repaired")
+    if isinstance(repaired, float | int) and repaired:
+        said.append(
+            "pixels that were no numbers (NaN, infinity) were filled from their neighbours: "
+            f"{repaired:,.0f}"
+        )
+    return said
+
+
+def kind_of(text: str) -> str:
+    """A note without its numbers."""
+    return re.sub(r"\d[\d,.]*", "#", text)
+
+
+def _and_more(count: int, varied: bool) -> str:
+    other = " with other numbers" if varied else ""
+    return f" (and {count:,} more{other})" if count else ""
 
 
 def _sentence(path: Path, error: Exception) -> str:

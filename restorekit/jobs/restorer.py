@@ -100,10 +100,17 @@ class Restorer:
         bounded by the budget; when it runs out, tiles are halved and the picture is begun again.
         Raises RestoreError.
         """
-        picture, companions = chosen_layers(picture, self.task, self.options), companions or {}
+        picture, companions = self.chosen(picture), companions or {}
         result = self._whole(picture, companions, tell, planned)
         silently = partial(self._whole, companions=companions, tell=silent, planned=_any_plan)
         return with_light_passes(picture, result, self.options, silently)
+
+    def chosen(self, picture: Picture) -> Picture:
+        """What is restored of a picture: the layers of its file that the options name, or itself.
+
+        Raises UsageError.
+        """
+        return chosen_layers(picture, self.task, self.options)
 
     def _whole(
         self, picture: Picture, companions: Mapping[str, Picture], tell: Tell, planned: Planned

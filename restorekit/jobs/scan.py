@@ -6,17 +6,20 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from restorekit.errors import UsageError
-from restorekit.images.formats import format_for, is_image_suffix
-from restorekit.images.picture import Header
-from restorekit.jobs.manifest import is_manifest
-
-# Pictures that are not read yet count as found, so that a run tells of them instead of losing them.
-_FOREIGN = {".hdr", ".jxl", ".psd"}
+from restorekit.images.formats import (
+    UNREAD_SUFFIXES,
+    Format,
+    format_for,
+    format_names,
+    is_image_suffix,
+    sniff,
+)
+from restorekit.jobs.manifest import Manifest, is_manifest
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,24 @@ class Found:
     missed: tuple[str, ...] = ()
 
 
-def scan(named: Iterable[Path], out: Path) -> Found:
+def check_out(named: Sequence[Path], out: str) -> None:
+    """UsageError where one picture is to become a file of a format that is not written, which would
+    make a folder of that name."""
+    ending = Path(os.path.basename(out)).suffix  # noqa: PTH119 (Path would drop a slash at the end)
+    folder = not ending or os.path.lexists(out)
+    if not folder and not is_image_suffix(out) and len(named) == 1 and not named[0].is_dir():
+        raise UsageError(
+            f"-o {out}: {ending} is no format that restorekit writes; use {format_names()}, or end "
+            "the name with a slash if it is a folder"
+        )
+
+
+def scan(named: Iterable[Path], out: Path, beside: bool = False) -> Found:
     """Walk what was named; folders in full, by suffix, without hidden files, without `out`.
 
-    UsageError where something named does not exist, is `out` itself, or holds no picture at all.
+    beside: whether results may lie beside their sources; what a manifest in `out` says was made is
+    then no source. UsageError where something named does not exist, is `out` itself unless `beside`,
+    or holds no picture at all.
     """
     named = list(named)
     sources: dict[Path, Source] = {}  # by path: what is named twice is restored once
@@ -52,12 +69,25 @@ def scan(named: Iterable[Path], out: Path) -> Found:
         if not _is_folder(path):
             sources.setdefault(path.absolute(), Source(path, Path(path.name)))
             continue
-        if _same(path, out):
-            raise UsageError(f"{out} is input and output at once; give -o another folder")
+        if _same(path, out) and not beside:
+            raise UsageError(
+                f"{out} is input and output at once; give -o another folder, or --suffix a word that "
+                "tells the results from their sources"
+            )
         if _inside(out, path):
             notes.append(f"{out} lies inside {path}: what is in it is not taken as input")
-        for file in _walk(path, out, notes, missed):
-            if is_image_suffix(file) or file.suffix.lower() in _FOREIGN:
+        files = list(_walk(path, out, notes, missed))
+        made = _made(files, path, out) if beside else set()
+        if made:
+            notes.append(
+                f"what earlier runs made in {out} is not taken as input: "
+                f"{len(made)} file{'s' * (len(made) > 1)}"
+            )
+        for file in files:
+            if file in made:
+                continue
+            # Pictures that are not read count as found: a run tells of them instead of losing them.
+            if is_image_suffix(file) or file.suffix.lower() in UNREAD_SUFFIXES:
                 sources.setdefault(file.absolute(), Source(file, file.relative_to(path)))
             elif not is_manifest(file):
                 others += 1
@@ -84,6 +114,16 @@ def _is_folder(path: Path) -> bool:
     except OSError as error:
         raise UsageError(f"{path} cannot be looked at: {error.strerror}") from error
     raise UsageError(f"there is no file or folder {path}")
+
+
+def _made(files: Iterable[Path], folder: Path, out: Path) -> set[Path]:
+    """Those of a folder's files that are results by the manifest in `out`, which is read now: what
+    another run made since its names were listed has a line in it."""
+    if not (_same(folder, out) or _inside(folder, out)):
+        return set()
+    manifest = Manifest(out)
+    below = Path(os.path.relpath(os.path.realpath(folder), os.path.realpath(out)))
+    return {f for f in files if manifest.made((below / f.relative_to(folder)).as_posix())}
 
 
 def _walk(folder: Path, out: Path, notes: list[str], missed: list[str]) -> Iterator[Path]:
@@ -114,19 +154,24 @@ def _inside(one: Path, other: Path) -> bool:
 
 @dataclass(frozen=True)
 class Target:
-    """A source and where its result goes; format "" means the source's own."""
+    """A source and where its result goes; format "" means the source's own, where that is not known
+    yet. note: why the format is not the source's, where nobody asked for another."""
 
     source: Source
     path: Path
     format: str
+    note: str = ""
 
 
-def targets(found: Found, out: Path, format: str, suffix: str = "") -> list[Target]:
+def targets(
+    found: Found, out: Path, format: str, suffix: str = "", exact: bool = False
+) -> list[Target]:
     """One target a source: the tree mirrored in `out`, or `out` itself for one file to one file.
 
-    format: "keep" or a format's name. suffix: goes between a name and its ending. UsageError where
-    two sources would become one file, or one would overwrite a source; compared without regard to
-    case and to how accents are written, as some file systems do.
+    format: "keep" or a format's name. suffix: goes between a name and its ending. exact: whether
+    results must not lose pixels, as in `resolve`. UsageError where two sources would become one file,
+    or one would overwrite a source; compared without regard to case and to how accents are written,
+    as some file systems do.
     """
     if set(suffix) & {"/", "\\", "\0"}:
         raise UsageError(f"--suffix {suffix!r} is no part of a file's name; leave slashes out")
@@ -142,7 +187,7 @@ def targets(found: Found, out: Path, format: str, suffix: str = "") -> list[Targ
             raise UsageError(f"-o {out} and --suffix {suffix} contradict each other; leave one out")
         planned = [Target(source, out, own.name) for source in found.sources]
     else:
-        planned = [_target(source, out, format, suffix) for source in found.sources]
+        planned = [_target(source, out, format, suffix, exact) for source in found.sources]
     _check_collisions(planned)
     return planned
 
@@ -152,16 +197,47 @@ def one_file(out: Path) -> bool:
     return is_image_suffix(out) and not os.path.isdir(out)  # noqa: PTH112 (is_dir raises for some)
 
 
-def _target(source: Source, out: Path, format: str, suffix: str) -> Target:
-    path = out / source.relative
+def _target(source: Source, out: Path, format: str, suffix: str, exact: bool) -> Target:
+    path, own = out / source.relative, _content_format(source.path)
     if suffix:
         path = path.with_name(path.stem + suffix + path.suffix)
-    if format == "keep":
+    if own is None and path.suffix.lower() in UNREAD_SUFFIXES:  # will fail: in no other's way
         return Target(source, path, "")
+    if format == "keep":
+        target = Target(source, path, "")
+        return resolve(target, own, exact) if own else target
     wanted = format_for(format)
     if path.suffix.lower() not in wanted.suffixes:
         path = path.with_name(path.stem + wanted.suffixes[0])
     return Target(source, path, wanted.name)
+
+
+def _content_format(path: Path) -> Format | None:
+    """The format that a file's first bytes tell; None where they cannot be read or are of none."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        with path.open("rb") as file:
+            return sniff(file.read(32))
+    except OSError:
+        return None
+
+
+def resolve(target: Target, own: Format, exact: bool) -> Target:
+    """The target with its format known: the source's by content, and a suffix that tells it.
+
+    exact: a format that would lose what must be kept is replaced by PNG.
+    """
+    if target.format:
+        return target
+    path, note = target.path, ""
+    if exact and not own.lossless:
+        note = f"its result is PNG, since {own.name} cannot keep pixels as they are"
+        own = format_for("png")
+        path = path.with_suffix(own.suffixes[0])
+    elif path.suffix.lower() not in own.suffixes:
+        path = path.with_name(path.name + own.suffixes[0])
+    return Target(target.source, path, own.name, note)
 
 
 def place(path: Path) -> str:
@@ -215,20 +291,3 @@ class Shard:
             name = name[: name.rindex(".")]
         hashed = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
         return int.from_bytes(hashed[:8]) % self.count == self.number - 1
-
-
-def resolve(target: Target, header: Header, exact: bool) -> Target:
-    """The target with its format known: the source's by content, and a suffix that tells it.
-
-    exact: a format that would lose what must be kept is replaced by PNG.
-    """
-    if target.format:
-        return target
-    own = format_for(header.format)
-    path = target.path
-    if exact and not own.lossless:
-        own = format_for("png")
-        path = path.with_suffix(own.suffixes[0])
-    elif path.suffix.lower() not in own.suffixes:
-        path = path.with_name(path.name + own.suffixes[0])
-    return Target(target.source, path, own.name)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ from restorekit.images import (
 from restorekit.images.failures import reading, shown, writing
 from restorekit.images.formats import format_for
 from restorekit.images.reader import MAX_PIXELS
-from restorekit.jobs import companions
+from restorekit.jobs import companions, fit
 from restorekit.jobs.checks import check_result, reprojection
 from restorekit.jobs.manifest import Content, Entry, Manifest, content, digest
 from restorekit.jobs.progress import Tell, part_of
 from restorekit.jobs.recipe import recipe
-from restorekit.jobs.report import Report
+from restorekit.jobs.report import Report, kind_of, words
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.scan import Shard, Target, one_file, place, resolve
 from restorekit.task import Plan
@@ -199,17 +199,12 @@ class Stages:
         if source.exists() and not source.is_file():  # a pipe would be waited for
             raise ImageError(f"{source} is no regular file and was not read")
         attempt.header = header = probe(source, max_pixels=self.saving.max_pixels)
-        if format_for(header.format).light and not self.restorer.task.linear:
-            raise ImageError(
-                f"{source} holds linear light, which {self.restorer.task.name} does not take; save it "
-                "as PNG or TIFF first"
-            )
-        target = attempt.target = resolve(attempt.target, header, self.restorer.task.exact)
+        task, own = self.restorer.task, format_for(header.format)
+        target = attempt.target = resolve(attempt.target, own, task.exact)
+        fit.check(source, header, target.format, task)
         attempt.files = companions.of(target.source, self.beside)
-        if self.restorer.task.exact and target.format != header.format:
-            attempt.notes.append(
-                f"its result is {target.format}, since {header.format} cannot keep pixels as they are"
-            )
+        told = (target.note, fit.loss(target.format, self.saving.quality, task))
+        attempt.notes += [note for note in told if note]
         other = self.taken.setdefault(place(target.path), source)
         if other != source or target.path.is_dir():
             what = "a folder" if target.path.is_dir() else f"{other} or its result"
@@ -272,17 +267,17 @@ class Stages:
         def planned(plan: Plan) -> None:
             check_size(attempt.target.format, plan.size[1], plan.size[0])
             attempt.facts.update(plan.note)
+            known = {kind_of(note) for note in attempt.notes}  # of the frames before this one
+            attempt.notes += [note for note in words(plan.note) if kind_of(note) not in known]
 
         try:
             return self.restorer(picture, tell, planned, attempt.companions)
-        except UsageError as error:  # of what does not go together: a person must know both files
-            beside = ", ".join(f"{name} {path}" for name, path in attempt.files.items())
-            named = f"{attempt.source} ({beside})" if beside else str(attempt.source)
-            raise ImageError(f"{named}: {error}") from error
+        except UsageError as error:
+            raise fit.unfit(attempt.source, attempt.files, error) from error
 
     def _check(self, attempt: Attempt, picture: Picture, result: Picture) -> None:
         if not self.restorer.task.exact:  # which may rightly fill a hole with anything
-            check_result(picture, result)
+            check_result(self.restorer.chosen(picture), result)
             attempt.facts |= reprojection(picture, result)
 
     def _restore_several(self, attempt: Attempt, staged: Path, tell: Tell) -> None:
@@ -342,7 +337,9 @@ class Stages:
             attempt.notes.append(f"--quality says nothing about {target.format}")
 
     def _told(self, attempt: Attempt, result: Picture) -> Picture:
-        """The result with the metadata that were asked for."""
+        """The result with the metadata that were asked for, and without loss where pixels are kept."""
+        if self.restorer.task.exact and self.saving.quality is None:
+            result = replace(result, metadata=replace(result.metadata, lossy=False))
         if self.saving.strip:
             result = strip(result)
         if self.saving.provenance and "xmp" in format_for(attempt.target.format).holds:

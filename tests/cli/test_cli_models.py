@@ -50,8 +50,8 @@ def bad_model(kind: str, folder: Path) -> Path:
 
 
 MODELS = {
-    "missing": (1, "installed models: "),
-    "folder": (1, "installed models: "),
+    "missing": (2, "installed models: "),
+    "folder": (2, "installed models: "),
     "pickle": (1, "safetensors"),
     "renamed pickle": (1, "safetensors"),
     "zero bytes": (1, "safetensors"),
@@ -78,7 +78,7 @@ def test_an_unknown_model_is_told_with_those_there_are(
     upscale: Run, photo: Path, tmp_path: Path
 ) -> None:
     ran = upscale(photo, "-o", tmp_path / "out", "--model", "nope")
-    assert ran.code == 1
+    assert ran.code == 2
     one_sentence(ran.err, "'nope'", "upscale")
 
 

@@ -69,7 +69,7 @@ def test_an_absent_device_is_told_with_what_is_there(
     upscale: Run, photo: Path, tmp_path: Path
 ) -> None:
     ran = upscale(photo, "-o", tmp_path / "out", "--device", "cuda")
-    assert ran.code == 1
+    assert ran.code == 2
     one_sentence(ran.err, "--device cuda", "1 cpu", "restorekit doctor")
     assert not (tmp_path / "out").exists()
 
@@ -79,7 +79,7 @@ def test_a_device_number_that_is_not_there_is_told(
     upscale: Run, photo: Path, tmp_path: Path
 ) -> None:
     ran = upscale(photo, "-o", tmp_path / "out", "--device", "cpu:7")
-    assert ran.code == 1
+    assert ran.code == 2
     one_sentence(ran.err, "--device cpu:7", "1 cpu")
 
 
@@ -202,10 +202,34 @@ def test_two_sources_for_one_target_are_refused(upscale: Run, tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
-def test_sources_that_turn_out_to_be_one_target_are_told(upscale: Run, tmp_path: Path) -> None:
+def test_sources_that_turn_out_to_be_one_target_are_refused(upscale: Run, tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png", format="JPEG")  # becomes a.png.jpg
     save(tmp_path / "in" / "a.png.jpg")
     ran = upscale(tmp_path / "in", "-o", tmp_path / "out", "--overwrite")
-    assert ran.code == 1
-    assert "2 found = 1 done + 0 skipped + 1 failed" in ran.err
-    assert [line for line in ran.err.splitlines() if "failed: " in line and "rename" in line]
+    assert ran.code == 2
+    one_sentence(ran.err, "a.png and", "a.png.jpg", "rename")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["out.jepg", "out.ppm", "x.tga", "large.nef", "out.v2"])
+def test_a_file_of_no_format_that_is_written_is_refused(
+    upscale: Run, photo: Path, tmp_path: Path, name: str
+) -> None:
+    ran = upscale(photo, "-o", tmp_path / name)
+    assert ran.code == 2
+    one_sentence(ran.err, f"-o {tmp_path / name}: .", "no format that restorekit writes", "slash")
+    assert not (tmp_path / name).exists()
+
+
+def test_a_folder_may_have_a_dot_in_its_name(upscale: Run, photo: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "there.v2").mkdir()
+    for sources, out in (
+        ([photo], f"{tmp_path}/new.v2/"),
+        ([photo], tmp_path / "there.v2"),
+        ([tmp_path / "in"], tmp_path / "folder.v2"),
+        ([photo, tmp_path / "in" / "a.png"], tmp_path / "two.v2"),
+    ):
+        ran = upscale(*sources, "-o", out)
+        assert ran.code == 0, ran.err
+        assert Path(out).is_dir()

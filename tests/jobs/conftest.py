@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jobs"))
 
-from outer_kit import fresh_plugins, model, restorer, run, upscale
+from outer_kit import denoise_render, fresh_plugins, inpaint, model, restorer, run, upscale
 
-__all__ = ["fresh_plugins", "model", "restorer", "run", "upscale"]
+__all__ = ["denoise_render", "fresh_plugins", "inpaint", "model", "restorer", "run", "upscale"]

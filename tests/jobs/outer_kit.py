@@ -128,6 +128,34 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture
+def inpaint(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """`restorekit inpaint` with a tiny model."""
+    config = UNetConfig(
+        factor=2, concat=4, widths=(8, 16), blocks=(1, 1), embedding=16, numbers=("stage", "look")
+    )
+    network, path = awake(config), tmp_path_factory.mktemp("models") / "inpaint.safetensors"
+    store.save(path, card(network, task="inpaint"), network.state_dict())
+    return lambda *arguments: run("inpaint", *arguments, "--model", path)
+
+
+@pytest.fixture
+def denoise_render(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """`restorekit denoise-render` with a tiny model."""
+    config = UNetConfig(
+        factor=2,
+        concat=9,
+        widths=(8, 16),
+        blocks=(1, 1),
+        embedding=16,
+        numbers=("albedo", "normal"),
+    )
+    network, path = awake(config), tmp_path_factory.mktemp("models") / "render.safetensors"
+    known = card(network, task="denoise-render", looks={"faithful": Look({}, 0.0)})
+    store.save(path, known, network.state_dict())
+    return lambda *arguments: run("denoise-render", *arguments, "--model", path)
+
+
+@pytest.fixture
 def upscale(run: Run, model: Path) -> Run:
     """`restorekit upscale` by 2 with the tiny model."""
 
@@ -184,6 +212,20 @@ def pixels_of(path: Path) -> np.ndarray:
 def photo(tmp_path: Path) -> Path:
     """A small picture, photo.png."""
     return save(tmp_path / "photo.png")
+
+
+def hole(path: Path, height: int = 16, width: int = 24, white: bool = True) -> Path:
+    """A mask, white in its middle or nowhere."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 2 : height // 2 + 3, 5:9] = 255 * white
+    return save(path, mask)
+
+
+def notes_of(ran: Ran) -> list[str]:
+    """The notes that were printed, without their first word."""
+    return [
+        line.removeprefix("note: ") for line in ran.err.splitlines() if line.startswith("note: ")
+    ]
 
 
 def one_sentence(text: str, *words: str) -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from outer_kit import save
 
 from restorekit.errors import UsageError
 from restorekit.images.formats import FORMATS
 from restorekit.jobs.report import Report
 from restorekit.jobs.scan import Found, Source, scan, targets
+
+UNREAD = (
+    *(".nef", ".CR2", ".cr3", ".arw", ".dng", ".orf", ".rw2", ".raf"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".pcx", ".dds", ".xcf", ".jxr"),
+)
 
 
 def touch(*paths: Path) -> None:
@@ -43,6 +49,42 @@ def test_pictures_of_unread_formats_count_as_found(tmp_path: Path) -> None:
     found = scan([tmp_path], tmp_path / "out")
     assert len(found.sources) == 2
     assert found.others == 1
+
+
+@pytest.mark.parametrize("suffix", UNREAD)
+def test_no_photograph_of_an_unread_format_is_lost_in_silence(tmp_path: Path, suffix: str) -> None:
+    touch(tmp_path / f"a{suffix}", tmp_path / "icon.ico", tmp_path / "drawing.svg")
+    found = scan([tmp_path], tmp_path / "out")
+    assert [source.path.suffix for source in found.sources] == [suffix]
+    assert found.others == 2
+
+
+def test_a_camera_raw_beside_its_jpeg_keeps_nothing_from_being_done(tmp_path: Path) -> None:
+    touch(tmp_path / "a.NEF")
+    save(tmp_path / "a.jpg")
+    out = tmp_path / "out"
+    planned = targets(scan([tmp_path], out), out, "png")
+    assert [target.path.name for target in planned] == ["a.NEF", "a.png"]
+
+
+def test_results_without_loss_are_told_apart_before_any_work(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.webp"):
+        save(tmp_path / name)
+    save(tmp_path / "c.jpg", format="PNG")
+    found, out = scan([tmp_path], tmp_path / "out"), tmp_path / "out"
+    names = {
+        exact: [target.path.name for target in targets(found, out, "keep", "", exact)]
+        for exact in (False, True)
+    }
+    assert names == {
+        False: ["a.jpg", "b.webp", "c.jpg.png"],
+        True: ["a.png", "b.webp", "c.jpg.png"],
+    }
+    save(tmp_path / "a.png")
+    again = scan([tmp_path], out)
+    with pytest.raises(UsageError, match=r"a\.jpg and .*a\.png would both become"):
+        targets(again, out, "keep", "", True)
+    assert len(targets(again, out, "keep")) == 4
 
 
 @pytest.mark.user("C7")
@@ -87,3 +129,14 @@ def test_a_report_adds_up() -> None:
     assert report.exit_code == 130
     assert Report(3, done=2, skipped=1).summary() == "3 found = 2 done + 1 skipped + 0 failed"
     assert Report(3, done=2, skipped=1).exit_code == 0
+
+
+def test_notes_that_differ_in_their_numbers_are_one_line() -> None:
+    report = Report(4)
+    for number in range(3):
+        report.note(Path(f"{number}.exr"), f"{number}.5% of the pixels")
+        report.note(Path(f"{number}.exr"), "its times are lost")
+    assert report.notes == [
+        "0.exr (and 2 more with other numbers): 0.5% of the pixels",
+        "0.exr (and 2 more): its times are lost",
+    ]

@@ -47,8 +47,8 @@ def test_the_union_of_shards_is_one_run(upscale: Run, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for number in range(9):
         save(folder / str(number % 2) / f"{number}.png", noise(10, 12 + number, seed=number))
-    save(folder / "same.png", noise(8, 8), format="JPEG")  # becomes same.png.jpg, as the next does
-    save(folder / "same.png.jpg", noise(8, 9))
+    save(folder / "same.png", noise(8, 8), format="JPEG")  # becomes same.png.jpg
+    (folder / "broken.png").write_bytes(b"no picture")
     whole = upscale(folder, "-o", tmp_path / "whole")
     assert "11 found = 10 done + 0 skipped + 1 failed" in whole.err
     found = done = failed = 0
