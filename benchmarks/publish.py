@@ -45,8 +45,7 @@ def figures(found: dict[str, Any]) -> str:
     lines = table("Set14 ×4", found["quality"]["Set14 x4"])
     speed = found["speed"]
     network, rrdb = speed["network"], speed["against_rrdbnet"]
-    large = speed["large_picture"]
-    machine = found["machine"]
+    large, scored = speed["large_picture"], found["quality"]["Set14 x4"]
     lines += [
         "",
         f"One megapixel of output takes {rrdb['seconds']:.2f} s in the faithful look, "
@@ -54,8 +53,8 @@ def figures(found: dict[str, Any]) -> str:
         f"at {100 * network['share_of_peak']:.0f} % of its measured convolution rate. A picture of 24 "
         f"megapixels becomes one of 384 in {large['gibibytes']:.1f} GiB of memory.",
         "",
-        f"Measured {found['date']} on two cores of an {machine['processor']} with torch "
-        f"{machine['torch']}; 8-bit results, every picture as RGB, a border of 4 pixels left out for "
+        f"Scores {_measured(scored)}, times {_measured(speed['measured'])}; "
+        "8-bit results, every picture as RGB, a border of 4 pixels left out for "
         "PSNR-Y, intervals of 95 % over pictures. Everything in "
         "[benchmarks/results/full.json](benchmarks/results/full.json), made by "
         "`python benchmarks/run.py --suite full`.",
@@ -63,23 +62,29 @@ def figures(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _measured(record: dict[str, Any]) -> str:
+    machine = record["machine"]
+    name = machine["processor"].replace("(R)", "")
+    return f"of {record['date']} on two cores ({name}, torch {machine['torch']})"
+
+
 def card_scores(found: dict[str, Any], task: str) -> dict[str, Any]:
     """Means of a task's looks on every set, for its card."""
+    tables = {name: r for name, r in found["quality"].items() if r["task"] == task}
     scores: dict[str, Any] = {
         "command": "python benchmarks/run.py --suite full",
-        "date": found["date"],
+        "date": max(record["date"] for record in tables.values()),
     }
-    for name, record in found["quality"].items():
-        if record["task"] == task:
-            scores[name] = {
-                look: {
-                    metric: value["mean"]
-                    for metric, value in record["methods"][look].items()
-                    if isinstance(value, dict)
-                }
-                for look in LOOKS
-                if look in record["methods"]
+    for name, record in tables.items():
+        scores[name] = {
+            look: {
+                metric: value["mean"]
+                for metric, value in record["methods"][look].items()
+                if isinstance(value, dict)
             }
+            for look in LOOKS
+            if look in record["methods"]
+        }
     return scores
 
 

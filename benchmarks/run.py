@@ -55,14 +55,17 @@ class Run:
             print(f"\x1b[K{suite.name}\n{results.table()}")
             for note in results.not_run:
                 print(f"not run: {note}")
-            self.record["quality"][suite.name] = summary(results)
+            self.record["quality"][suite.name] = summary(results) | {
+                "machine": self.record["machine"]
+            }
             others = [name for name in results.values if name in BASELINES]
             self.sections.append(section(suite.name, results, others))
 
     def measure(self, part: str, found: dict[str, Any]) -> None:
         """Print figures by name and keep them as a part of the record."""
         print(json.dumps(found, indent=1))
-        self.record[part] = found
+        when = {name: self.record[name] for name in ("date", "machine")}
+        self.record[part] = {**found, "measured": when}
         rows = [["", "", ""]]
         for name, values in found.items():
             pairs = values.items() if isinstance(values, dict) else [("", values)]
