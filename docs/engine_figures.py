@@ -35,8 +35,8 @@ from restorekit.engine.resample import resample
 from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import log_snr_times, repaint_times, uniform_times
 from restorekit.engine.tiles import Box
-from restorekit.engine.training import Average
 from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.training.average import Average
 
 IMAGES = Path(__file__).resolve().parent / "engine" / "images"
 SHOWN = (

@@ -1,11 +1,9 @@
-"""What training needs of the engine: the loss on a path, and averaged weights."""
+"""What training needs of the engine: the times of a batch and the loss on a path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
@@ -44,31 +42,3 @@ def draw_times(count: int, start_share: float, generator: torch.Generator) -> Te
     times = 1 - torch.rand(count, generator=generator, device=generator.device)
     times[: round(count * start_share)] = 1.0
     return times
-
-
-class Average:
-    """An exponential moving average of a module's floating-point tensors, with a warm-up.
-
-    At update k the decay is min(decay, (1 + k)/(10 + k)).
-    """
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.updates = 0
-        self.values = {k: v.detach().clone().float() for k, v in module.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Take one step towards the module's weights."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        current = module.state_dict()
-        torch._foreach_lerp_(  # type: ignore[attr-defined]
-            list(self.values.values()), [current[k].float() for k in self.values], 1 - decay
-        )
-
-    def load(self, values: Mapping[str, Tensor], updates: int) -> None:
-        """Go on from a checkpoint."""
-        self.updates = updates
-        for key, value in values.items():
-            self.values[key].copy_(value)

@@ -22,12 +22,13 @@ from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
-from restorekit.engine.training import Average, draw_times, estimate_loss
+from restorekit.engine.training import draw_times, estimate_loss
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.task import Task
 from restorekit.training import checkpoint, processes
+from restorekit.training.average import Average
 from restorekit.training.grow import grown
 from restorekit.training.muon import Muon
 from restorekit.training.perceptual import PerceptualPhase

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Predicting
 from restorekit.engine.losses import Weight, prediction_loss
-from restorekit.engine.training import Average
 from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.training.average import Average
 
 
 class PointNetwork(nn.Module):
