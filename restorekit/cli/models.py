@@ -1,8 +1,9 @@
-"""`restorekit models`: what is installed, what it was made from, and whether it is whole."""
+"""`restorekit models`: what is installed, what it was made from, whether it is whole; means."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -11,7 +12,7 @@ from restorekit.errors import RestoreError
 
 @click.group(name="models")
 def command() -> None:
-    """List, show and verify weights."""
+    """List, show, verify and average weights."""
 
 
 @command.command(name="list")
@@ -68,3 +69,18 @@ def verify(names: tuple[str, ...]) -> int:
             failed += 1
             click.echo(f"{name}: {error}", err=True)
     return int(failed > 0)
+
+
+@command.command(name="average")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The new file.")
+@click.option("--share", type=float, default=0.5, show_default=True, help="SECOND's.")
+def average(first: Path, second: Path, out: Path, share: float) -> None:
+    """Write the weighted mean of two model files, of which one was trained from the other."""
+    from datetime import date
+
+    from restorekit.models.average import average as mean
+
+    card = mean(first, second, out, share, date.today().isoformat())
+    click.echo(f"{out}: {card.name}, looks {', '.join(card.looks)}", err=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 import restorekit as rk
 
 # What share of the images of a blind batch is degraded how; the rest stay clean.
-SHARES = {"gaussian": 0.26, "rounded": 0.12, "sensor": 0.1, "jpeg": 0.34, "both": 0.1}
+SHARES = {"gaussian": 0.3, "rounded": 0.12, "sensor": 0.06, "jpeg": 0.4, "both": 0.08}
 
 
 def degrade(clean: Tensor, options: Mapping[str, Any], seed: int) -> Tensor:
