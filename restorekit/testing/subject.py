@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -126,14 +127,37 @@ def subject(name: str) -> Subject:
 
 
 def small(case: Case, height: int, width: int) -> Case:
-    """The case with each of its pictures cut to the size, from a quarter in where there is room."""
-    return replace(case, inputs={n: _cut(image, height, width) for n, image in case.inputs.items()})
+    """The case with each of its pictures cut to the size, from a quarter in where there is room.
+
+    Where the further images have nothing to tell there, as a mask without a hole, from elsewhere.
+    """
+    cuts = (
+        {name: _cut(image, height, width, share) for name, image in case.inputs.items()}
+        for share in _shares()
+    )
+    first = next(cuts)
+    telling = filter(_tell_something, itertools.chain([first], cuts))
+    return replace(case, inputs=next(telling, first))
 
 
-def _cut(picture: Picture, height: int, width: int) -> Picture:
+def _shares() -> list[tuple[float, float]]:
+    """How far in, down and across, a part may begin: a quarter first."""
+    steps = [i / 8 for i in range(8)]
+    return [(0.25, 0.25), *itertools.product(steps, steps)]
+
+
+def _tell_something(inputs: Mapping[str, Picture]) -> bool:
+    others = [image.color for name, image in inputs.items() if name != "image"]
+    return all(color.min() < color.max() for color in others)
+
+
+def _cut(picture: Picture, height: int, width: int, share: tuple[float, float]) -> Picture:
     top, left = (
-        max(0, min(side // 4, side - wanted))
-        for side, wanted in ((picture.height, height), (picture.width, width))
+        max(0, min(int(side * part), side - wanted))
+        for side, wanted, part in (
+            (picture.height, height, share[0]),
+            (picture.width, width, share[1]),
+        )
     )
     part = (slice(top, top + height), slice(left, left + width))
     alpha = None if picture.alpha is None else picture.alpha[part]

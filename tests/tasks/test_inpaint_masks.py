@@ -50,10 +50,12 @@ def test_wide_holes_are_wide_and_thin_ones_thin() -> None:
     assert not squares(masks.draw("dust", 10, 400, 600, 1), 25).any()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (16, 16)])
-@pytest.mark.parametrize("kind", masks.KINDS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (16, 16), (24, 20)])
+@pytest.mark.parametrize("kind", [*masks.KINDS, "mixed"])
 def test_small_pictures_have_holes_too(kind: str, size: tuple[int, int]) -> None:
-    assert masks.draw(kind, 2, *size, 0).shape == (2, 1, *size)
+    drawn = masks.draw(kind, 12, *size, 0)
+    assert drawn.shape == (12, 1, *size)
+    assert drawn.flatten(1).any(1).all()
 
 
 def photographs(count: int = 4, side: int = 128) -> Tensor:

@@ -282,3 +282,9 @@ def test_the_pictures_are_always_the_same_and_like_photographs() -> None:
     steps = np.abs(np.diff(one.astype(float), axis=1)).max(2)  # flat mostly, and edges
     assert np.median(steps) < 10
     assert (steps > 40).mean() > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["upscale", "denoise", "inpaint", "denoise-render"])
+def test_the_shipped_tasks_keep_every_promise(name: str) -> None:
+    check_task(name)

@@ -97,7 +97,9 @@ def _wide(height: int, width: int, pencil: random.Random) -> Tensor:
 
 def _dust(height: int, width: int, pencil: random.Random) -> Tensor:
     hole = torch.zeros(height, width, dtype=torch.bool)
-    for _ in range(round(height * width / 4096 * pencil.uniform(1, 6))):
+    specks = round(height * width / 4096 * pencil.uniform(1, 6))
+    while specks > 0 or not hole.any():
+        specks -= 1
         at = (pencil.uniform(0, height), pencil.uniform(0, width))
         end = (at[0] + pencil.uniform(-6, 6), at[1] + pencil.uniform(-6, 6))
         _stroke(hole, at, end, pencil.uniform(0.7, 3.0))

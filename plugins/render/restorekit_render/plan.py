@@ -27,8 +27,10 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     size = (image.shape[-2], image.shape[-1])
     light = transfer.from_display(image.clamp(0, 1)) if options["ldr"] else image
     note: dict[str, float | str] = {"repaired": float(broken)} if broken else {}
-    albedo = _guide(inputs, "albedo", options, note)
-    normal = _guide(inputs, "normal", options, note)
+    smooth = options["prefilter"] != "none" and not options["clean_aux"]
+    reach = guides.PREFILTERS[options["prefilter"]] if smooth else 0
+    albedo = _guide(inputs, "albedo", reach, note)
+    normal = _guide(inputs, "normal", reach, note)
     divisor = torch.ones_like(light) if albedo is None else transfer.divisor(albedo)
     if not guides.belongs(divisor, light):
         albedo, normal, divisor = None, None, torch.ones_like(light)
@@ -52,10 +54,10 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
 def _guide(
     inputs: Mapping[str, Tensor],
     name: str,
-    options: Mapping[str, Any],
+    reach: int,
     note: dict[str, float | str],
 ) -> Tensor | None:
-    """A pass, checked and prefiltered; what was wrong with it is noted."""
+    """A pass, checked and, with a reach, prefiltered; what was wrong with it is noted."""
     if name not in inputs:
         return None
     given, size = inputs[name], inputs["image"].shape[-2:]
@@ -68,9 +70,7 @@ def _guide(
     guide, wrong = check(guides.repaired(given)[0])
     if wrong:
         note[name] = wrong
-    if options["prefilter"] == "none" or options["clean_aux"]:
-        return guide
-    return guides.prefiltered(guide, guides.PREFILTERS[options["prefilter"]])
+    return guides.prefiltered(guide, reach) if reach else guide
 
 
 def _check_display(image: Tensor) -> None:
