@@ -193,8 +193,9 @@ def from_betas(betas: Sequence[float] | Tensor) -> Path:
         place = t * len(steps)
         before = place.detach().floor().long().clamp(0, len(steps) - 1)
         low, high = total.to(t.device)[before], total.to(t.device)[before + 1]
-        # β = 1 leaves nothing of the image, ∞ here, anywhere beyond the step before.
-        return torch.where(place > before, low + (place - before) * (high - low), low)
+        share, ends = place - before, high.isinf()
+        between = low.lerp(high.where(~ends, low), share)
+        return between.where(~ends | (share == 0), math.inf)  # β = 1 leaves nothing of the image
 
     return _vp(decay)
 

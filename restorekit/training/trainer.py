@@ -230,7 +230,10 @@ class Trainer:
         """
         weights, config, self.earlier = _starting_point(path)
         if config != self.recipe.network:
-            weights = grown(weights, config, self.recipe.network)
+            try:
+                weights = grown(weights, config, self.recipe.network)
+            except ModelError as error:
+                raise ModelError(f"{path} is of another network: {error}") from error
         with checkpoint.fitting(path):
             self.network.load_state_dict(weights)
             self.average.load(weights, 0)

@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "task": {"errors"},
     "device": {"errors"},
     "engine": {"errors"},
+    "degradations": {"engine"},
     "images": {"errors"},
     "metrics": {"errors"},
     "contract": {"errors", "task", "engine", "metrics"},
