@@ -97,8 +97,8 @@ def _convert(kind: type | str, value: Any) -> Any:
             return {"true": True, "false": False}.get(value.lower())
         if kind is bool or isinstance(value, bool):
             return value if kind is bool and isinstance(value, bool) else None
-        if kind is str and not isinstance(value, str | int | float):
-            return None
+        if kind is str and type(value).__repr__ is object.__repr__:
+            return None  # what has no words of its own
         if kind is int and float(value) != int(float(value)):
             return None
         return kind(value) if callable(kind) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,17 @@ def test_a_step_s_gradient_is_the_mean_over_its_batches() -> None:
     assert not torch.equal(gradients[0][tail], gradients[1][tail])
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As the processes have: how a gradient's parts add up depends on the number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     kit = str(Path(__file__).parent)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
