@@ -48,7 +48,7 @@ def karras_times(
 
 
 def resshift_times(steps: int) -> list[float]:
-    """steps + 1 times at which `resshift` has the √η of Yue 2023, eq. 10, from 1 down; then 0."""
+    """steps + 1 times, of two steps or more: `resshift` has there the √η of Yue 2023, eq. 10; then 0."""
     return [1 - i / (steps - 1) for i in range(steps - 1)] + [_FIRST, 0.0]
 
 

@@ -16,9 +16,9 @@ def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> di
 
     `new` may have further, coarser levels and more blocks on each. What it has more begins as the
     identity: a block's last convolution and the way up from a new level are zero, everything else
-    is drawn from torch's generator. ModelError where `old` is no part of `new`.
+    is drawn from torch's generator. ModelError where `old` is no part of `new`, and for attention.
     """
-    same = replace(old, widths=new.widths, blocks=new.blocks) == new
+    same = replace(old, widths=new.widths, blocks=new.blocks) == new and not old.attention
     if not (same and new.widths[: len(old.widths)] == old.widths and _has_room(old, new)):
         raise ModelError(
             f"a network of widths {old.widths} and blocks {old.blocks} cannot grow into one of widths "

@@ -50,7 +50,10 @@ def test_betas_that_are_none_are_refused(beta: float) -> None:
 @pytest.mark.parametrize("prediction", ["epsilon", "x0", "v", "flow"])
 def test_weighted_losses_have_their_limits_at_the_end(path: str, prediction: str) -> None:
     """At α = 0 by closed forms: the answer's error e makes one of α e in ε̂; a flow's, of α e/α'."""
-    network = lambda x, *_: torch.zeros_like(x)  # noqa: E731
+
+    def network(x: Tensor, *_: Tensor | None) -> Tensor:
+        return torch.zeros_like(x)
+
     denoiser = Predicting(network, PATHS[path](), prediction)
     x0, noise = torch.full((1, 1, 2, 2), 0.5), torch.full((1, 1, 2, 2), -2.0)
     end = torch.ones(1, dtype=torch.float64)
@@ -64,12 +67,10 @@ def test_weighted_losses_have_their_limits_at_the_end(path: str, prediction: str
             torch.testing.assert_close(found, limit * plain, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", [name for name in PATHS if PATHS[name]().at(0.5).sigma > 0])
 @pytest.mark.parametrize("sampler", ["dpm++2m", "adams3", "unipc", "deis"])
 def test_grids_stop_at_the_path_s_end(name: str, sampler: str) -> None:
     path = PATHS[name]()
-    if path.at(0.5).sigma == 0:
-        pytest.skip("a path without noise has no levels of it")
     for times in (karras_times(path, 12), log_snr_times(path, 10, -8, 5)):
         assert all(t > s for t, s in pairwise(times))
         made = sample(
@@ -115,7 +116,10 @@ def test_the_flow_takes_a_network_in_single_precision() -> None:
     torch.manual_seed(0)
     layer = torch.nn.Conv2d(1, 1, 1)
     path = PATHS["vp"]()
-    network = lambda x, *_: layer(x)  # noqa: E731
+
+    def network(x: Tensor, *_: Tensor | None) -> Tensor:
+        return layer(x)
+
     condition = Condition(torch.zeros(1, 1, 2, 2))
     for denoiser in (Predicting(network, path, "epsilon"), Preconditioned(network, path, 0.5)):
 

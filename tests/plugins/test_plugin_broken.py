@@ -190,8 +190,7 @@ RUNNING: dict[str, tuple[str, str]] = {
     ),
     "prepare-jump": (
         task_code(
-            "tint",
-            prepare=hook("restorekit_prepare", "inputs", "return rk.Plan((4, 5), jump=(0, 5))"),
+            "tint", prepare=hook("restorekit_prepare", "inputs", "return rk.Plan((4,5),jump=(0,5))")
         ),
         "plans the jump (0, 5), not two whole numbers (steps, times) above 0",
     ),

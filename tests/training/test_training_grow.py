@@ -53,6 +53,13 @@ def test_a_grown_network_is_the_old_one_and_learns(name: str, bias: bool) -> Non
     assert all(p.any() for p in added)
 
 
+def test_attention_does_not_grow() -> None:
+    """A level's attention comes after its blocks: with more of them it would stand elsewhere."""
+    old = replace(OLD, attention=(1,))
+    with pytest.raises(ModelError, match="cannot grow"):
+        grown(UNet(old).state_dict(), old, replace(old, blocks=(1, 5)))
+
+
 @pytest.mark.parametrize(
     "new",
     [
