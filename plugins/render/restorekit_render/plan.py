@@ -35,6 +35,7 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     if not guides.belongs(divisor, light):
         albedo, normal, divisor = None, None, torch.ones_like(light)
         note["albedo"] = "the albedo is not of this picture; it and the normals were left out"
+    least = light.clamp_max(0)
     light = light / divisor
     scale = _scale(options["input_scale"], light)
     nothing = torch.zeros_like(light)
@@ -45,6 +46,7 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
         "source": source,
         "concat": torch.cat([source, *known], 1),
         "factor": divisor / scale,
+        "least": least,
         "numbers": {"albedo": float(albedo is not None), "normal": float(normal is not None)},
         "ldr": options["ldr"],
     }
@@ -106,11 +108,10 @@ def condition(made: rk.Plan, box: rk.Box) -> rk.Condition:
 def finish(made: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
     """The window as light, nowhere below 0 and the render; display-coded where the picture was."""
     rows, columns = box.slices()
-    source, factor = (
-        made.state[name][..., rows, columns].to(x0.device) for name in ("source", "factor")
+    factor, least = (
+        made.state[name][..., rows, columns].to(x0.device) for name in ("factor", "least")
     )
     light = transfer.decode(x0) * factor
-    least = transfer.decode(source.clamp_max(transfer.BLACK)) * factor
     # In training what is cut off keeps its gradient: an estimate below black must get out of there.
     light = light + (least - light).detach().clamp_min(0)
     return transfer.to_display(light.clamp(0, 1)) if made.state["ldr"] else light

@@ -34,13 +34,14 @@ def encode(light: Tensor) -> Tensor:
 
     Light below 0, which some filters of renderers leave, is mirrored.
     """
-    return light.sign() * torch.log1p(_KNEE * light.abs()) * _RANGE + BLACK
+    return torch.log1p(light.abs().mul_(_KNEE)).copysign_(light).mul_(_RANGE).add_(BLACK)
 
 
 def decode(values: Tensor) -> Tensor:
     """The inverse of `encode`; its slope is nowhere 0."""
     height = (values - BLACK) / _RANGE
-    return torch.where(height < 0, -torch.expm1(-height), torch.expm1(height)) / _KNEE
+    side = torch.ones_like(height).copysign(height)
+    return torch.expm1(height * side) * side / _KNEE
 
 
 def exposure(light: Tensor) -> Tensor:
