@@ -1,4 +1,4 @@
-"""Write measured figures where people read them: the README's table and the model's card.
+"""Write measured figures where people read them: the README, docs/benchmarks.md, the models' cards.
 
 `python benchmarks/publish.py benchmarks/results/full.json`
 """
@@ -62,6 +62,25 @@ def figures(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def speeds(found: dict[str, Any]) -> str:
+    """The documentation's part: restorekit's time over others', in one run."""
+    speed = found["speed"]
+    ratios = {"upscale over RRDBNet": speed["against_rrdbnet"], **speed["rivals"]}
+    rows = [
+        f"| {name} | {found['ratio']:.2g} | {found['least']:.2g} to {found['greatest']:.2g} |"
+        for name, found in ratios.items()
+    ]
+    return "\n".join(
+        [
+            "| restorekit's time over another's | median | of the runs |",
+            "|---|---|---|",
+            *rows,
+            "",
+            f"Times {_measured(speed['measured'])}; less than 1 is faster than the other.",
+        ]
+    )
+
+
 def _measured(record: dict[str, Any]) -> str:
     machine = record["machine"]
     name = machine["processor"].replace("(R)", "")
@@ -88,14 +107,18 @@ def card_scores(found: dict[str, Any], task: str) -> dict[str, Any]:
     return scores
 
 
+def write(page: Path, part: str) -> None:
+    """Put a text between the marks of a page."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    page.write_text(f"{before}{BEGIN}\n{part}\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Publish one results file."""
     found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    readme.write_text(f"{before}{BEGIN}\n{figures(found)}\n{END}{after}", encoding="utf-8")
+    write(ROOT / "README.md", figures(found))
+    write(ROOT / "docs" / "benchmarks.md", speeds(found))
     for task in dict.fromkeys(record["task"] for record in found["quality"].values()):
         loaded = plugins.load(task)
         annotate(find(loaded.task.model, loaded.hooks), card_scores(found, task))

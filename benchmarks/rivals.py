@@ -5,9 +5,11 @@ A ratio below 1 means that restorekit takes less time. What is not installed her
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from restorekit.jobs.settings import Settings
 SIDE = 256  # pixels of what is made 4 times as large: a megapixel out
 WIDTHS, LAYERS = (32, 64, 128), 2  # of diffusers' network: 3.5 million parameters, ours has 2.9
 UPSCALERS = ("realesr-general-x4v3", "lsdir-compact-x4", "rlfn-x4")
+PACKAGES = ("diffusers", "spandrel", "opencv-python", "opencv-python-headless", "bm3d", "pyoidn")
 
 Work = Callable[[], Any]
 
@@ -55,6 +58,15 @@ def figures(runs: int = 5) -> dict[str, dict[str, float | str]]:
             found[f"{task} over {name}"] = {**paired(ours[task], prepare(), runs)}
         except (ImportError, ModelError) as error:
             found[f"{task} over {name}"] = {"not run": str(error)}
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Of the rivals' packages that are installed."""
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
     return found
 
 

@@ -114,6 +114,7 @@ def all_speed(run: Run) -> None:
             ),
             "samplers": samplers.overhead(),
             "rivals": rivals.figures(),
+            "rivals' versions": rivals.versions(),
             "denoising": speed.denoising(),
             "filling": speed.filling(),
             "tile_invariance": speed.tile_invariance(),
