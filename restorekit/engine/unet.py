@@ -40,6 +40,8 @@ class UNetConfig:
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
             raise ValueError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
+        if not self.widths or min(self.channels, self.factor, *self.widths) < 1:
+            raise ValueError("a network needs a level, and channels, factor and widths from 1 up")
         if self.norm_groups and any(w % self.norm_groups for w in self.widths):
             raise ValueError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
         if not self.bias and (self.norm_groups or self.attention):
@@ -76,10 +78,7 @@ class UNetConfig:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> UNetConfig:
         """The inverse of `to_dict`; unknown keys raise TypeError."""
-        values: dict[str, Any] = {}
-        for key, value in record.items():
-            values[key] = tuple(value) if isinstance(value, list) else value
-        return cls(**values)
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
 
 
 class UNet(nn.Module):

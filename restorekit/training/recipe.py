@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -21,6 +22,13 @@ class Draw:
 
     weight: float
     options: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.options, Mapping):
+            raise UsageError(f"draws: options is {self.options!r}; give a table")
+        for name, value in self.options.items():
+            if isinstance(value, list) and not _is_range(value):
+                raise UsageError(f"draws: {name} is {value!r}; give one value, or [low, high]")
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,13 @@ class Recipe:
             raise UsageError(f"recipe: path {self.path!r} is none of {', '.join(PATHS)}")
         if not self.draws or min(self.iterations, self.batch, self.accumulate) < 1:
             raise UsageError("recipe: needs at least one draw, one iteration and a batch of one")
+        weights = [draw.weight for draw in self.draws]
+        if min(weights) < 0 or not 0 < sum(weights) < math.inf:
+            raise UsageError(
+                f"recipe: the draws have the weights {weights}; give none below 0 and one above"
+            )
+        if self.crop < 2:
+            raise UsageError(f"recipe: crop {self.crop} is too small; give 2 pixels or more")
         if self.perceptual and self.accumulate > 1:
             raise UsageError(
                 "recipe: the perceptual phase takes one batch to a step; accumulate is 1"
@@ -145,6 +160,11 @@ def _checked(kind: type, record: Any, place: str) -> dict[str, Any]:
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "a word"}
+
+
+def _is_range(value: list[Any]) -> bool:
+    """Whether a list is [low, high], two numbers in order."""
+    return len(value) == 2 and all(_is(float, end) for end in value) and value[0] <= value[1]
 
 
 def _is(kind: Any, value: Any) -> bool:

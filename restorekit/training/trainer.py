@@ -27,7 +27,7 @@ from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.task import Task
-from restorekit.training import checkpoint, processes
+from restorekit.training import checkpoint, draws, processes
 from restorekit.training.average import Average
 from restorekit.training.grow import grown
 from restorekit.training.muon import Muon
@@ -55,6 +55,8 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, task: Task, hooks: Any, device: torch.device) -> None:
         self.recipe, self.task, self.hooks, self.device = recipe, task, hooks, device
+        for one in recipe.draws:  # a rare one that is wrong would end the run hours later
+            draws.check(one, task)
         torch.manual_seed(recipe.seed)  # initial weights only
         self.network = _network(recipe, device)
         self.average = Average(self.network, recipe.average)
@@ -138,24 +140,34 @@ class Trainer:
         clean = corpus.crops(recipe.batch, recipe.crop, draw, recipe.grey_share).to(self.device)
         weights = torch.tensor([d.weight for d in recipe.draws], dtype=torch.float64)
         chosen = recipe.draws[int(torch.multinomial(weights, 1, generator=draw))]
-        options = {name: _value(value, draw) for name, value in chosen.options.items()}
+        options = draws.options_of(chosen, self.task, lambda: draws.uniform(draw))
         seed = int(torch.randint(2**62, (1,), generator=draw))
         return clean, self.condition(clean, options, seed)
 
     def condition(self, clean: Tensor, options: dict[str, Any], seed: int) -> Condition:
         """The condition that the task makes of degraded clean images, for their whole area."""
         height, width = clean.shape[-2:]
-        names = {option.name for option in self.task.options}
-        if "size" in names:
+        if any(option.name == "size" for option in self.task.options):
             options["size"] = (width, height)
-        checked = self.task.check_options({k: v for k, v in options.items() if k in names})
-        rest = {k: v for k, v in options.items() if k not in names and k != "degradation"}
+        checked, degradation = draws.checked(self.task, options)
         with torch.no_grad():
-            degradation = self.task.check_degradation(options.get("degradation"), rest)
             given = checked | degradation
             inputs = self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed)
             plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
-            return self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
+            known = self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
+        self._check_fits_network(known)
+        return known
+
+    def _check_fits_network(self, known: Condition) -> None:
+        """UsageError where the condition has not the channels that the recipe's network takes."""
+        network = self.recipe.network
+        given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
+        # A network that takes nothing beside x_t is a model of pictures as such, for any condition.
+        if given != (network.channels, network.concat or given[1]):
+            raise UsageError(
+                f"the condition of {self.task.name} has {given[0]} + {given[1]} channels and the "
+                f"recipe's network takes {network.channels} + {network.concat} (source + concatenated)"
+            )
 
     @torch.no_grad()
     def validate(self, pictures: Sequence[Tensor]) -> float:
@@ -165,7 +177,8 @@ class Trainer:
         network = _network(self.recipe, self.device)
         network.load_state_dict(self.average.values)
         denoiser, scores = self._denoiser(network), []
-        options = {k: _value(v, torch.Generator()) for k, v in self.recipe.draws[0].options.items()}
+        first = self.recipe.draws[0]
+        options = draws.options_of(first, self.task, lambda: draws.uniform(torch.Generator()))
         for picture in pictures:
             clean = _centre(picture).to(self.device).float()[None] / 127.5 - 1
             condition = self.condition(clean, dict(options), seed=0).with_numbers(look=0.0)
@@ -348,13 +361,6 @@ def _items(condition: Condition, chosen: slice) -> Condition:
         for name, value in condition.numbers.items()
     }
     return condition.map(lambda image: image[chosen]).with_numbers(**numbers)
-
-
-def _value(value: Any, draw: torch.Generator) -> Any:
-    if isinstance(value, list):
-        low, high = value
-        return low + (high - low) * float(torch.rand((), generator=draw, dtype=torch.float64))
-    return value
 
 
 def _centre(picture: Tensor) -> Tensor:
