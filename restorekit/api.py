@@ -125,11 +125,12 @@ def _documentation(task: Task) -> str:
         choices = f" One of {', '.join(option.choices)}." if option.choices else ""
         return f"    {option.name}: {option.help}{choices} Default: {option.default}."
 
+    floats = "float, of any height" if task.linear else "float in [0, 1]"
     return "\n".join(
         [
             f"{task.summary}.",
             "",
-            "image: a PIL image, a numpy array (uint8, uint16, or float in [0, 1]; (H, W) or "
+            f"image: a PIL image, a numpy array (uint8, uint16, or {floats}; (H, W) or "
             "(H, W, C)) or a torch tensor ((H, W), (C, H, W) or (1, C, H, W)). The same kind comes "
             "back.",
             "Raises RestoreError, with one sentence, for anything that cannot be done.",

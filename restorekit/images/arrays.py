@@ -76,10 +76,14 @@ def _tensor_samples(tensor: Any) -> Planes:
         raise UsageError(
             f"a tensor must be (H, W), (C, H, W) or (1, C, H, W) with C = 1 to 4, not {shape}"
         )
+    if str(tensor.dtype) != "torch.uint8" and not tensor.is_floating_point():
+        raise UsageError(f"a tensor must be floating or uint8, not {tensor.dtype}")
+    if str(tensor.layout) != "torch.strided" or tensor.is_meta:
+        raise UsageError(
+            "a tensor must hold a value for each pixel, and this one is sparse or empty"
+        )
     tensor = tensor.detach().cpu()
     tensor = tensor.float() if tensor.is_floating_point() else tensor
-    if tensor.element_size() != 1 and not tensor.is_floating_point():
-        raise UsageError(f"a tensor must be floating or uint8, not {tensor.dtype}")
     return np.moveaxis(tensor.numpy(), 0, 2)
 
 
@@ -89,10 +93,11 @@ def _numpy_dtype(tensor: Any) -> np.dtype:
 
 def _from_samples(samples: Planes, light: bool = False) -> Picture:
     """A Picture of (H, W, C) samples."""
-    if samples.ndim != 3 or samples.shape[2] not in _BASES or not samples.size:
+    if samples.ndim != 3 or samples.shape[2] not in _BASES:
         raise UsageError(
             f"an array must be (H, W) or (H, W, C) with C = 1 to 4, not {samples.shape}"
         )
+    _check_size(samples.shape[1], samples.shape[0])
     depth = _depth(samples.dtype)
     unit = (
         samples.astype(np.float32)
@@ -108,6 +113,11 @@ def _from_samples(samples: Planes, light: bool = False) -> Picture:
         depth=depth,
         mode=_mode(_BASES[samples.shape[2]], depth),
     )
+
+
+def _check_size(width: int, height: int) -> None:
+    if not min(width, height):
+        raise UsageError(f"an image of {width} x {height} pixels has nothing in it")
 
 
 def _depth(dtype: np.dtype) -> int:
@@ -135,8 +145,7 @@ def _checked(samples: Planes) -> Planes:
 
 
 def _from_pillow(image: Image.Image) -> Picture:
-    if not min(image.size):
-        raise UsageError(f"an image of {image.width} x {image.height} pixels has nothing in it")
+    _check_size(*image.size)
     with reading(getattr(image, "filename", "") or "the image given"):
         image.load()
     metadata = from_info(image.info)

@@ -135,7 +135,7 @@ WRONG: list[tuple[Any, str]] = [
     ("photo.jpg", "not str"),
     (None, "not NoneType"),
     (noise().tolist(), "not list"),
-    (np.zeros((0, 5, 3), np.uint8), "must be"),
+    (np.zeros((0, 5, 3), np.uint8), "5 x 0 pixels"),
     (np.zeros((5, 5, 5), np.uint8), "C = 1 to 4"),
     (np.zeros((2, 5, 5, 3), np.uint8), "must be"),
     (np.zeros(5, np.uint8), "must be"),
@@ -150,7 +150,10 @@ WRONG: list[tuple[Any, str]] = [
     (torch.zeros(5), "C, H, W"),
     (Image.new("RGB", (0, 5)), "0 x 5 pixels"),
     (torch.zeros(3, 5, 5, dtype=torch.int64), "int64"),
-    (torch.zeros(3, 0, 5), "must be"),
+    (torch.zeros(3, 0, 5), "5 x 0 pixels"),
+    (torch.zeros(3, 5, 5, dtype=torch.int8), "a tensor must be floating or uint8"),
+    (torch.zeros(3, 5, 5, device="meta"), "a value for each pixel"),
+    (torch.zeros(3, 5, 5).to_sparse(), "a value for each pixel"),
 ]
 
 
@@ -273,6 +276,8 @@ def test_the_call_is_documented_and_has_a_signature() -> None:
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
         assert parameter.default == option.default
         assert f"    {option.name}: " in restorekit.upscale.__doc__
+    assert "float in [0, 1]" in restorekit.upscale.__doc__
+    assert "float, of any height" in restorekit.denoise_render.__doc__
     assert restorekit.upscale.__name__ == "upscale"
     assert "upscale" in dir(restorekit)
 

@@ -143,7 +143,7 @@ def test_an_input_is_never_changed_nor_shared() -> None:
         (np.zeros((2, 2), bool), "not bool"),
         (np.zeros((2, 2), np.float16), "not float16"),
         (np.zeros((3, 20, 20), np.uint8), r"not \(3, 20, 20\)"),
-        (np.zeros((0, 20, 3), np.uint8), r"not \(0, 20, 3\)"),
+        (np.zeros((0, 20, 3), np.uint8), r"20 x 0 pixels"),
         (np.zeros(5, np.uint8), r"not \(5,\)"),
         (torch.zeros(2, 3, 4, 4), r"not \(2, 3, 4, 4\)"),
         (torch.zeros(4), r"not \(4,\)"),
