@@ -69,6 +69,7 @@ def speeds(found: dict[str, Any]) -> str:
     rows = [
         f"| {name} | {found['ratio']:.2g} | {found['least']:.2g} to {found['greatest']:.2g} |"
         for name, found in ratios.items()
+        if "ratio" in found  # what is not installed was not run
     ]
     return "\n".join(
         [

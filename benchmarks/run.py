@@ -164,6 +164,10 @@ def summary(results: Results) -> dict[str, Any]:
     return {key: record[key] for key in kept}
 
 
+def _read(record: Path) -> dict[str, Any]:
+    return json.loads(record.read_text(encoding="utf-8"))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a suite, print and write it, compare; 1 where something fell."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -179,21 +183,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", type=Path, help="a weights file, in place of its task's own")
     given = parser.parse_args(arguments)
+    # Before the run: --out may be the same file.
+    baseline = _read(given.baseline) if given.baseline else None
     memory.keep()  # as the command line's own process does
     run = Run(given.suite, given.model, given.only)
     SUITES[given.suite](run)
     if given.out and given.out.exists():
-        before = json.loads(given.out.read_text(encoding="utf-8"))
+        before = _read(given.out)
         for part in ("quality", "speed"):
             run.record[part] = before.get(part, {}) | run.record[part]
+        run.record = before | run.record
     for target in filter(None, (LATEST / "results.json", given.out)):
         write_json(target, run.record)
     (LATEST / ".gitignore").write_text("*\n", encoding="utf-8")
     facts = {**run.record["machine"], "date": run.record["date"], "suite": given.suite}
     write_page(LATEST / "report.html", "restorekit: benchmarks", run.sections, facts)
-    if given.baseline is None:
+    if baseline is None:
         return 0
-    changed = regress.changes(run.record, json.loads(given.baseline.read_text(encoding="utf-8")))
+    changed = regress.changes(run.record, baseline)
     if changed:
         print(regress.table(changed))
     print(f"{'FAILED' if changed else 'ok'}: compared with {given.baseline}")

@@ -162,7 +162,7 @@ def engine_overhead(
 
 
 def peak_rate(dtype: torch.dtype, runs: int = 9) -> float:
-    """GFLOP/s of a 3×3 convolution of 128 channels on 256² points, channels_last: the best run."""
+    """GFLOP/s of a 3×3 convolution of 128 channels on 256² points, channels_last: the median run."""
     layer = torch.nn.Conv2d(128, 128, 3, padding=1).to(dtype)
     layer = layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.randn(1, 128, 256, 256).to(dtype).to(memory_format=torch.channels_last)

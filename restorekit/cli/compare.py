@@ -21,9 +21,11 @@ from restorekit.cli.scores import (
     write_page,
 )
 from restorekit.errors import UsageError
+from restorekit.images.failures import shown
 
 if TYPE_CHECKING:
     from restorekit.evaluation import Case, Results
+    from restorekit.metrics import Metric
 
 PLACE = click.Path(path_type=Path)
 
@@ -51,6 +53,7 @@ def command(
     from restorekit import evaluation
 
     named = metric_list(metrics, METRICS)
+    _check_needs(named)
     folders = _names(a, b)
     if reference is not None:
         folders["reference"] = reference
@@ -62,7 +65,7 @@ def command(
         {name: _reading(name) for name in scored},
         named,
         keep=SHOWN if report else 0,
-        about={"a": str(a), "b": str(b), "reference": str(reference) if reference else None},
+        about={"a": shown(a), "b": shown(b), "reference": shown(reference) if reference else None},
         tell=tell,
     )
     paired = {} if reference is None else _paired(results, first, second)
@@ -77,18 +80,30 @@ def command(
         write_json(json_out, {**results.to_json(), "paired": paired})
     if report:
         truth = "truth" if reference else first
-        shown = {
+        renamed = {
             case: {truth if name == "truth" else name: image for name, image in pictures.items()}
             for case, pictures in results.pictures.items()
         }
-        part = section("", replace(results, pictures=shown), [first], truth)
+        part = section("", replace(results, pictures=renamed), [first], truth)
         write_page(report, f"{first} and {second}", [part], evaluation.machine())
     return 0
 
 
+def _check_needs(metrics: Iterable[str | Metric]) -> None:
+    """UsageError for a metric of what two folders of results do not tell: a source, or a mask."""
+    from restorekit.metrics.protocol import NEEDED, protocol_for
+
+    for name in (metric for metric in metrics if isinstance(metric, str)):
+        needs = protocol_for(name).needs
+        if needs in ("source", "hole"):
+            raise UsageError(
+                f"--metrics {name} needs {NEEDED[needs]}; `restorekit evaluate` has it"
+            )
+
+
 def _names(a: Path, b: Path) -> dict[str, Path]:
     """What the two are called: by their last names, or A and B where these are the same."""
-    names = [a.resolve().name, b.resolve().name]
+    names = [shown(place.resolve().name) for place in (a, b)]
     if len({*names, "reference", "truth", ""}) < 5:
         names = ["A", "B"]
     return dict(zip(names, (a, b), strict=True))
@@ -97,7 +112,7 @@ def _names(a: Path, b: Path) -> dict[str, Path]:
 def _matched(folders: Mapping[str, Path]) -> tuple[dict[str, dict[str, Path]], list[str]]:
     """(files by picture, then by folder; notes on pictures that some folder has not)."""
     if all(place.is_file() for place in folders.values()):
-        name = next(iter(folders.values())).stem
+        name = shown(next(iter(folders.values())).stem)
         return {name: dict(folders)}, []
     found = {name: _pictures(place) for name, place in folders.items()}
     common = sorted(set.intersection(*(set(files) for files in found.values())))
@@ -124,7 +139,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
         hidden = any(part.startswith(".") for part in inside.parts)
         if hidden or not path.is_file() or not is_image_suffix(path):
             continue
-        name = inside.with_suffix("").as_posix()
+        name = shown(inside.with_suffix("").as_posix())
         if name in found:
             raise UsageError(f"{found[name]} and {path} have one name; leave one of them out")
         found[name] = path
@@ -168,9 +183,10 @@ def _paired(results: Results, first: str, second: str) -> dict[str, dict[str, An
         a, b = (np.array(results.values[name][metric]) for name in (first, second))
         with np.errstate(invalid="ignore"):
             apart = np.where(a == b, 0.0, b - a)  # 0 also where both are infinite
+            mean = apart.mean() if len(apart) else np.nan
         better = apart > 0 if results.protocol(metric).higher_is_better else apart < 0
         found[metric] = {
-            "mean": finite(apart.mean()) if len(apart) else None,
+            "mean": finite(mean),
             "interval_95": [finite(end) for end in interval(apart.tolist())],
             "better": int(better.sum()),
             "of": len(apart),

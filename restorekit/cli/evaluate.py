@@ -166,6 +166,10 @@ def evaluate_task(
     }
     cases: Iterable[Case]
     if inputs:
+        if degradation is not None or degrade:
+            raise UsageError(
+                "--degradation and --degrade make the inputs, which --inputs gives; leave one out"
+            )
         cases = evaluation.given_cases(truths, input_folders(loaded, inputs))
     else:
         how = loaded.task.check_degradation(degradation, _pairs(degrade))
@@ -238,13 +242,22 @@ def sweep(
 
 
 def input_folders(loaded: LoadedTask, given: Sequence[str]) -> dict[str, Path]:
-    """A folder for each input of the task, from --inputs; the first may come without its name."""
+    """A folder for each input of the task, from --inputs; the first may come without its name.
+
+    Raises UsageError where the first is missing, or one has two folders.
+    """
     names = loaded.task.inputs
     found: dict[str, Path] = {}
     for text in given:
         name, sign, folder = text.partition("=")
         named = bool(sign) and name in names
-        found[name if named else names[0]] = Path(folder if named else text)
+        key, place = (name, folder) if named else (names[0], text)
+        if key in found:
+            raise UsageError(
+                f"--inputs has two folders of {key}, {found[key]} and {place}; the task takes one of "
+                f"each: {', '.join(names)}"
+            )
+        found[key] = Path(place)
     if names[0] not in found:
         raise UsageError(f"--inputs lacks the pictures to restore: add {names[0]}=DIR")
     return {name: found[name] for name in names if name in found}

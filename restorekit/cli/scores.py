@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restorekit.errors import UsageError
+from restorekit.images.failures import shown
 from restorekit.task import LOOKS
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def words(text: str | None) -> list[str]:
 
 
 def metric_list(given: str | None, usual: Sequence[str]) -> list[str | Metric]:
-    """The metrics asked for, or the usual ones; UsageError for an unknown one.
+    """The metrics asked for, or the usual ones; UsageError for an unknown one, or for none.
 
     Plugins are asked for theirs only where a name is none of restorekit's own.
     """
@@ -36,6 +37,8 @@ def metric_list(given: str | None, usual: Sequence[str]) -> list[str | Metric]:
     from restorekit.metrics import metric_names
 
     named = list(usual) if given is None else words(given)
+    if not named:
+        raise UsageError(f"--metrics names none; known are {', '.join(metric_names())}")
     if set(named) <= set(metric_names()):
         return [*named]
     added, problems = plugins.metrics()
@@ -52,7 +55,7 @@ def say(results: Results, notes: Iterable[str] = ()) -> None:
     click.echo(clear, nl=False, err=True)
     click.echo(results.table())
     for note in (*results.not_run, *notes):
-        click.echo(f"not run: {note}", err=True)
+        click.echo(shown(f"not run: {note}"), err=True)
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:

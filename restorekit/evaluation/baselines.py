@@ -26,11 +26,19 @@ def resized_by(kernel: str) -> Method:
     return method
 
 
-def _denoised_by(function: Callable[[np.ndarray, float], np.ndarray]) -> Method:
-    """A method from (picture, noise's deviation of 255) → picture, both (H, W, 3) uint8."""
+def _denoised_by(function: Callable[[np.ndarray, float], np.ndarray], least: int = 2) -> Method:
+    """A method from (picture, noise's deviation of 255) → picture, both (H, W, 3) uint8.
+
+    least: pixels a side below which the function fails, or never ends.
+    """
 
     def method(case: Case, size: tuple[int, int]) -> np.ndarray:  # noqa: ARG001
         pixels = as_rgb(case.picture)
+        height, width = pixels.shape[:2]
+        if min(height, width) < least:
+            raise UsageError(
+                f"it needs {least} pixels a side and the picture is {width} x {height}; leave one out"
+            )
         return function(pixels, noise_level(case, pixels))
 
     return method
@@ -90,9 +98,17 @@ def _filled_by(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Meth
     """A method from (picture (H, W, 3) uint8, hole (H, W) bool) → picture."""
 
     def method(case: Case, size: tuple[int, int]) -> np.ndarray:  # noqa: ARG001
-        if case.hole is None:
-            raise UsageError(f"{case.name} has no mask, so there is nothing to fill")
-        return function(as_rgb(case.picture), case.hole)
+        pixels, hole = as_rgb(case.picture), case.hole
+        if hole is None:
+            raise UsageError("there is no mask, so nothing to fill")
+        if hole.shape != pixels.shape[:2]:
+            (height, width), (rows, columns) = pixels.shape[:2], hole.shape
+            raise UsageError(
+                f"the picture is {width} x {height} and its mask {columns} x {rows} (width x height)"
+            )
+        if hole.all():
+            raise UsageError("the mask is white all over, so nothing is left to fill it from")
+        return function(pixels, hole)
 
     return method
 
@@ -128,7 +144,7 @@ BASELINES: Mapping[str, Method] = {
     "opencv-nlm": _denoised_by(_opencv_nlm),
     "skimage-nlm": _denoised_by(_skimage_nlm),
     "skimage-wavelet": _denoised_by(_skimage_wavelet),
-    "bm3d": _denoised_by(_bm3d),
+    "bm3d": _denoised_by(_bm3d, least=17),
     "opencv-telea": _opencv_filling("INPAINT_TELEA"),
     "opencv-navier-stokes": _opencv_filling("INPAINT_NS"),
     "skimage-biharmonic": _filled_by(_biharmonic),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from restorekit.errors import UsageError
 from restorekit.images import Picture, from_array, quantise, read
+from restorekit.images.failures import shown
 from restorekit.images.formats import is_image_suffix
 
 if TYPE_CHECKING:
@@ -51,6 +53,12 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
+def case_names(files: Sequence[Path]) -> list[str]:
+    """What each picture is called: its name without its ending, unless two would be called the same."""
+    stems = Counter(path.stem for path in files)
+    return [shown(path.stem if stems[path.stem] == 1 else path.name) for path in files]
+
+
 def as_rgb(picture: Picture) -> np.ndarray:
     """(H, W, 3) uint8; grey is repeated, transparency left out."""
     color = quantise(picture.color, 8)
@@ -62,12 +70,13 @@ def truths_in(folder: Path, multiple: int = 1) -> Iterator[tuple[str, np.ndarray
 
     Raises UsageError for a picture that is smaller.
     """
-    for path in pictures_in(folder):
+    files = pictures_in(folder)
+    for name, path in zip(case_names(files), files, strict=True):
         pixels = as_rgb(read(path))
         height, width = (side // multiple * multiple for side in pixels.shape[:2])
         if min(height, width) == 0:
             raise UsageError(f"{path} is smaller than the scale, {multiple}; leave it out")
-        yield path.stem, pixels[:height, :width]
+        yield name, pixels[:height, :width]
 
 
 def given_cases(truths: Path, inputs: Mapping[str, Path]) -> Iterator[Case]:
@@ -76,12 +85,13 @@ def given_cases(truths: Path, inputs: Mapping[str, Path]) -> Iterator[Case]:
     Truths are cut at the right and bottom later. Raises UsageError where a fellow is missing.
     """
     first = next(iter(inputs.values()))
-    for path in pictures_in(first):
+    files = pictures_in(first)
+    for case, path in zip(case_names(files), files, strict=True):
         for folder in (truths, *inputs.values()):
             if not (folder / path.name).exists():
                 raise UsageError(f"{first} has {path.name} but {folder} has not")
         pictures = {name: read(folder / path.name) for name, folder in inputs.items()}
-        yield Case(path.stem, pictures, as_rgb(read(truths / path.name)))
+        yield Case(case, pictures, as_rgb(read(truths / path.name)))
 
 
 def degraded_cases(

@@ -62,7 +62,10 @@ def evaluate(
         for method, function in methods.items():
             tell(case.name, method)
             started = time.perf_counter()
-            shown[method] = function(case, size)
+            try:
+                shown[method] = function(case, size)
+            except UsageError as error:  # which of a folder's pictures it was
+                raise UsageError(f"{case.name}, {method}: {error}") from error
             seconds[method] += time.perf_counter() - started
             _check_size(case, method, shown[method].shape, scale)
         shown, uncut = _cut(shown), shown
@@ -96,17 +99,24 @@ def result_size(case: Case, scale: float) -> tuple[int, int]:
     """(height, width) of the result as far as its truth goes; UsageError where they are far apart."""
     low, truth = (case.picture.height, case.picture.width), case.truth.shape[:2]
     full = tuple(max(1, math.floor(scale * side + 0.5)) for side in low)
-    if any(abs(f - t) > max(scale, 1) for f, t in zip(full, truth, strict=True)):
+    if any(abs(f - t) > _slack(scale) for f, t in zip(full, truth, strict=True)):
+        enlarged = "the input" if scale == 1 else f"{scale:g} times the input"
+        advice = "both must be of one size" if scale == 1 else "give the --scale they differ by"
         raise UsageError(
-            f"{case.name}: {scale:g} times the input is {full[1]} x {full[0]} and its truth is "
-            f"{truth[1]} x {truth[0]} (width x height); give the --scale they differ by"
+            f"{case.name}: {enlarged} is {full[1]} x {full[0]} and its truth is "
+            f"{truth[1]} x {truth[0]} (width x height); {advice}"
         )
     return min(full[0], truth[0]), min(full[1], truth[1])
 
 
+def _slack(scale: float) -> float:
+    """Pixels that rounding may set two sizes apart; none where nothing is resized."""
+    return 0.0 if scale == 1 else max(scale, 1.0)
+
+
 def _check_size(case: Case, method: str, size: Sequence[int], scale: float) -> None:
     height, width = case.truth.shape[:2]
-    if max(abs(size[0] - height), abs(size[1] - width)) > max(scale, 1):
+    if max(abs(size[0] - height), abs(size[1] - width)) > _slack(scale):
         raise UsageError(
             f"{case.name}: {method} gives {size[1]} x {size[0]} and the truth is {width} x {height} "
             "(width x height); only pictures of one size can be scored"

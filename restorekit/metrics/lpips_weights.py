@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +27,8 @@ _HUB_TRUNKS = {
     "squeeze": "squeezenet1_1-*.pth",
     "vgg": "vgg16-*.pth",
 }
+
+_DAMAGE = (RuntimeError, OSError, ValueError, EOFError, pickle.UnpicklingError)
 
 
 class WeightsPlace(NamedTuple):
@@ -80,8 +83,9 @@ def _tensors(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         # The lpips package's own files; weights_only admits tensors and nothing else.
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is not a readable weights file: {error}") from error
+    except (SafetensorError, *_DAMAGE) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ModelError(f"{path} is not a readable weights file: {reason}") from error
 
 
 def _place_in(folder: Path, net: str) -> WeightsPlace:

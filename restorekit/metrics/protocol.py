@@ -170,7 +170,7 @@ class Protocol:
 
     def _measure_beside(self, a: Picture, b: Picture, needed: Any) -> float:
         if needed is None:
-            raise UsageError(f"{self.name} needs {_NEEDED[self.needs]}")
+            raise UsageError(f"{self.name} needs {NEEDED[self.needs]}")
         if self.hole:
             return hole_psnr(a, b, needed)
         if self.metric == "seam":
@@ -184,11 +184,12 @@ class Protocol:
         return np.floor(as_unit(image) * 255 + 0.5).astype(np.uint8)
 
 
-_NEEDED = {
+NEEDED = {
     "source": "the picture that was restored",
     "hole": "the mask of what was filled",
     "before": "the frame before",
 }
+"""What a metric needs, by the field of `Beside`, in words."""
 
 
 def metric_names() -> tuple[str, ...]:

@@ -115,7 +115,9 @@ def _figure(figure: Figure) -> str:
 def _choice(figure: Figure, side: str) -> str:
     chosen = getattr(figure, side)
     options = (
-        f"<option{' selected' if name == chosen else ''}>{html.escape(name)}</option>"
+        # With a value: browsers take runs of spaces out of an option's text.
+        f'<option value="{html.escape(name)}"{" selected" if name == chosen else ""}>'
+        f"{html.escape(name)}</option>"
         for name in figure.pictures
     )
     return f'<label>{side} <select class="{side}">{"".join(options)}</select></label>'

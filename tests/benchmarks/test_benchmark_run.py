@@ -89,6 +89,33 @@ def test_the_report_of_a_run_opens(smoke: Callable[..., int], tmp_path: Path) ->
         check_figures(page, 1)
 
 
+def test_out_keeps_what_was_not_made_now_and_is_compared_as_it_was(
+    smoke: Callable[..., int], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    was = {
+        "quality": {},
+        "speed": {"gone": {"ratio": 1.0}},
+        "bars": {"start_up.extra_seconds": 0.01},
+    }
+    out.write_text(json.dumps({**was, "gpu": {"peaks": 1}}))
+    assert smoke("--out", out, "--baseline", out) == 1  # .05 s is above the bar
+    made = json.loads(out.read_text())
+    assert made["gpu"] == {"peaks": 1}
+    assert made["bars"] == was["bars"]
+    assert set(made["speed"]) == {"gone", "engine_overhead", "start_up", "measured"}
+    assert "bundled x4" in made["quality"]
+
+
+def test_rivals_that_were_not_run_are_left_out_of_the_page(bench: Bench) -> None:
+    ratio = {"ratio": 0.5, "least": 0.4, "greatest": 0.6}
+    measured = {"date": "2026-01-01", "machine": {"processor": "P", "torch": "2"}}
+    speed = {"against_rrdbnet": ratio, "rivals": {"upscale over X": {"not run": "no X"}}}
+    shown = bench("publish").speeds({"speed": {**speed, "measured": measured}})
+    assert "| upscale over RRDBNet | 0.5 | 0.4 to 0.6 |" in shown
+    assert "over X" not in shown
+
+
 def record(**means: float) -> dict[str, Any]:
     methods = {"faithful": {name: {"mean": value} for name, value in means.items()}}
     return {"quality": {"set": {"methods": methods, "not_run": []}}, "speed": {}}

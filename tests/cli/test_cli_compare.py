@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,43 @@ def test_what_equals_the_truth_in_both_differs_by_nothing(
     assert scores["paired"]["psnr"] == {"mean": 0.0, "interval_95": [0, 0], "better": 0, "of": 4}
     ran = run("compare", truth, folders[0], "--report", page, "--metrics", "psnr")
     assert ran.code == 0, ran.err
-    assert "<option selected>truth</option>" not in page.read_text().partition("</select>")[2]
+    assert 'value="truth" selected' not in page.read_text().partition("</select>")[2]
+
+
+def test_each_equal_to_the_truth_elsewhere_has_no_mean_and_no_warning(
+    run: Run, folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    """Differences of plus and of minus infinity."""
+    for number, name in enumerate(("a", "b")):
+        for picture in range(2):
+            levels = np.uint8(3 if picture == number else 0)
+            save(tmp_path / name / f"p{picture}.png", noise(40, 50) // 2 + levels)
+    for picture in range(2):
+        save(tmp_path / "true" / f"p{picture}.png", noise(40, 50) // 2)
+    target = tmp_path / "scores.json"
+    given = ["--reference", tmp_path / "true", "--metrics", "psnr", "--json", target]
+    ran = run("compare", tmp_path / "a", tmp_path / "b", *given)
+    assert ran.code == 0, ran.err
+    paired = json.loads(target.read_text(), parse_constant=pytest.fail)["paired"]
+    assert paired["psnr"] == {"mean": None, "interval_95": [None, None], "better": 1, "of": 2}
+
+
+@pytest.mark.parametrize("place", ["folder", "picture"])
+def test_names_that_are_no_text_are_shown(run: Run, tmp_path: Path, place: str) -> None:
+    odd = os.fsdecode(b"o\xff")
+    name, folder = ("p", odd) if place == "folder" else (odd, "o")
+    for part in (folder, "other"):
+        save(tmp_path / "x.png").rename(_made(tmp_path / part) / f"{name}.png")
+    page = tmp_path / "page.html"
+    given = ("--metrics", "psnr", "--report", page, "--json", tmp_path / "scores.json")
+    ran = run("compare", tmp_path / folder, tmp_path / "other", *given)
+    assert ran.code == 0, ran.err
+    assert r"o\udcff" in page.read_text(encoding="utf-8")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def test_files_and_other_endings_are_matched(
@@ -123,6 +160,7 @@ def test_what_cannot_be_compared_is_told(
         ([good, bad, "--reference", tmp_path / "small"], "p0"),
         ([good, bad, "--metrics", "beauty"], "'beauty'"),
         ([good, bad, "--metrics", "seam", "--reference", truth], "mask"),
+        ([good, bad, "--metrics", "reprojection"], "the picture that was restored"),
     ):
         ran = run("compare", *arguments)
         assert ran.code == 2, arguments

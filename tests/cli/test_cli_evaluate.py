@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,7 @@ WRONG = [
     (["--degrade", "sigma=25"], "'sigma'"),
     (["--size", "20x20"], "20 x 20"),
     (["--metrics", "seam"], "mask"),
+    (["--metrics", ""], "--metrics names none"),
     (["--fidelity", "2"], "--fidelity"),
     (["--steps", "many"], "--steps"),
     (["--data", "/nowhere/at/all"], "/nowhere/at/all"),
@@ -150,6 +152,15 @@ def test_a_bad_picture_is_named(evaluate: Run, clean: Path) -> None:
     ran = evaluate("--data", clean)
     assert ran.code == 1
     assert "bad.png" in ran.err
+
+
+def test_a_page_of_a_name_that_is_no_text_is_written(
+    evaluate: Run, clean: Path, tmp_path: Path
+) -> None:
+    (clean / "p0.png").rename(clean / os.fsdecode(b"p\xff.png"))
+    ran = evaluate("--data", clean, "--metrics", "psnr", "--report", tmp_path / "page.html")
+    assert ran.code == 0, ran.err
+    assert r"p\udcff" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_hidden_files_and_folders_are_passed_over(evaluate: Run, clean: Path) -> None:

@@ -95,3 +95,27 @@ def test_evaluating_is_repeatable() -> None:
     results = [evaluation.evaluate(cases, methods, ["psnr"], scale=2.0) for _ in range(2)]
     assert results[0].values == results[1].values
     assert results[0].about == results[1].about
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("skimage-nlm", 1), ("skimage-wavelet", 1), ("bm3d", 16)]
+)
+def test_pictures_too_small_for_denoising_are_told(name: str, side: int) -> None:
+    """Below their least sides these fail, answer with another shape, or never end."""
+    small = noise(side, 40)
+    case = Case("a", {"image": from_array(small)}, small)
+    with pytest.raises(
+        UsageError, match=f"{side + 1} pixels a side and the picture is 40 x {side}"
+    ):
+        BASELINES[usable(name)](case, small.shape[:2])
+
+
+@pytest.mark.parametrize("name", FILLING)
+def test_masks_that_leave_nothing_to_fill_from_are_told(name: str) -> None:
+    for mask, words in (
+        (np.full((16, 24), 255, np.uint8), "white all over"),
+        (np.full((8, 24), 255, np.uint8), "24 x 16 and its mask 24 x 8"),
+    ):
+        case = Case("a", {"image": from_array(noise()), "mask": from_array(mask)}, noise())
+        with pytest.raises(UsageError, match=words):
+            BASELINES[usable(name)](case, (16, 24))

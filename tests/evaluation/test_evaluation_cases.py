@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,3 +85,19 @@ def test_truths_are_cut_to_multiples(tmp_path: Path) -> None:
     assert np.array_equal(pixels, noise(17, 23)[:16, :20])
     with pytest.raises(UsageError, match="smaller than the scale"):
         list(truths_in(tmp_path, 18))
+
+
+def test_pictures_of_one_stem_are_told_apart(tmp_path: Path) -> None:
+    """Else a page would show the last of them alone."""
+    for name in ("a.png", "a.webp", "b.png"):
+        save(tmp_path / "clean" / name)
+    names = [name for name, _ in truths_in(tmp_path / "clean")]
+    assert names == ["a.png", "a.webp", "b"]
+    given = given_cases(tmp_path / "clean", {"image": tmp_path / "clean"})
+    assert [case.name for case in given] == names
+
+
+def test_names_of_any_bytes_can_be_shown(tmp_path: Path) -> None:
+    save(tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff\nb.png"))
+    ((name, _),) = truths_in(tmp_path)
+    assert name == r"\udcff\nb"

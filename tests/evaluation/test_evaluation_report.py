@@ -94,6 +94,14 @@ def test_a_page_escapes_what_it_shows() -> None:
     Structure(text)
 
 
+def test_choices_keep_the_spaces_of_a_name() -> None:
+    """A script finds pictures by the chosen value, from which browsers take runs of spaces."""
+    name, pixels = "two  spaces ", noise(4, 5)
+    text = page("t", "", [Section("", figures=[Figure("f", {name: pixels}, name, name)])], {})
+    values = [a["value"] for tag, a in Structure(text).tags if tag == "option"]
+    assert values == [name, name]
+
+
 def test_points_stand_where_their_scores_are() -> None:
     points = [Point("a", 20, 0.5), Point("b", 30, 0.1, "c"), Point("d", 25, 0.3, "c")]
     text = plot(points, "dB", "LPIPS")

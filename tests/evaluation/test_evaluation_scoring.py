@@ -114,3 +114,24 @@ def test_intervals_and_table() -> None:
     assert rows[1].startswith("a ")
     assert f"32.17 ±{(high - low) / 2:.2f}" in rows[1]
     assert as_text([["", "b"], ["a", "1"]]) == "   b\na  1"
+
+
+def test_where_nothing_is_resized_a_pixel_is_another_size() -> None:
+    """Else a picture would be equal to another that has a row more."""
+    low, truth = noise(23, 32), noise(24, 32)
+    given = Case("a", {"image": from_array(low)}, truth)
+    with pytest.raises(UsageError, match="a: the input is 32 x 23 and its truth is 32 x 24"):
+        evaluate([given], {"same": lambda *_: low}, ["psnr"])
+    with pytest.raises(UsageError, match="cut gives 32 x 23"):
+        evaluate([case()], {"cut": lambda c, _: as_rgb(c.picture)[:23]}, ["psnr"])
+    enlarged = Case("a", {"image": from_array(low)}, noise(34, 48))
+    found = evaluate([enlarged], {"larger": lambda *_: noise(35, 48)}, ["psnr"], scale=1.5)
+    assert found.cases == ("a",)
+
+
+def test_a_method_that_refuses_a_picture_names_it() -> None:
+    def refuses(*_: object) -> np.ndarray:
+        raise UsageError("nothing is white")
+
+    with pytest.raises(UsageError, match="p0, fill: nothing is white"):
+        evaluate([case()], {"fill": refuses}, ["psnr"])

@@ -126,6 +126,9 @@ def test_usual_baselines_are_those_of_denoising(derain: Any) -> None:
         (["--degradation", "storm", "--degrade", "levels=much"], "--levels"),
         (["--amount", "2"], "--amount"),
         (["--inputs", "mask=somewhere"], "somewhere"),
+        (["--inputs", "one", "--inputs", "two"], "one and two"),
+        (["--inputs", "one", "--degradation", "storm"], "--degradation"),
+        (["--inputs", "one", "--degrade", "levels=3"], "--degrade"),
         (["--metrics", "psnr-hole"], "mask"),
     ],
 )

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from restorekit.errors import ModelError
 from restorekit.metrics import LPIPS, lpips_distance
-from restorekit.metrics.lpips_weights import weights_place
+from restorekit.metrics.lpips_weights import WeightsPlace, load_weights, weights_place
 
 NETS = ["alex", "squeeze"]
 
@@ -95,6 +95,15 @@ def test_damaged_and_foreign_files_are_named(
         save_file(wrong_heads, tmp_path / "lin_squeeze.safetensors")
         with pytest.raises(ModelError, match="not the trunk and heads of LPIPS for squeeze"):
             LPIPS("squeeze")
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04"])
+def test_a_damaged_file_of_the_package_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "alex.pth"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"alex\.pth is not a readable weights file: .") as caught:
+        load_weights(WeightsPlace(path, path))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("net", NETS)
