@@ -78,7 +78,8 @@ class UNetConfig:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> UNetConfig:
         """The inverse of `to_dict`; unknown keys raise TypeError."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+        values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        return cls(**values)
 
 
 class UNet(nn.Module):
