@@ -105,6 +105,7 @@ def all_speed(run: Run) -> None:
         "speed",
         {
             "network": speed.network_share(),
+            "copy": speed.copy_rate(),
             "against_rrdbnet": speed.against_rrdbnet(),
             "pieces": speed.pieces(),
             "engine_overhead": speed.engine_overhead(1024, 1024, runs=9),

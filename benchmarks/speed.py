@@ -171,6 +171,18 @@ def peak_rate(dtype: torch.dtype, runs: int = 9) -> float:
     return 2 * 9 * 128 * 128 * 256 * 256 / seconds / 1e9
 
 
+def copy_rate(runs: int = 9) -> dict[str, float]:
+    """GB/s of a copy of 256 MiB, read and written."""
+    source = torch.ones(1 << 26)
+    target = torch.empty_like(source)
+    return {
+        "gigabytes_a_second": 2
+        * source.nbytes
+        / timed(lambda: target.copy_(source), runs)["median"]
+        / 1e9
+    }
+
+
 def network_share(runs: int = 7) -> dict[str, float]:
     """The network's rate at one megapixel out, and its share of the peak measured around it."""
     from torch.utils.flop_counter import FlopCounterMode
