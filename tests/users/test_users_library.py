@@ -120,6 +120,9 @@ def test_figures_of_the_readme_are_those_of_the_benchmark(
     for words in (f"{seconds:.2f} s", name, machine["torch"], measured["date"]):
         assert words in shown
     assert "benchmarks/run.py" in shown
+    page = (REPOSITORY / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    ratios = page.partition(publish.BEGIN)[2].partition(publish.END)[0]
+    assert ratios.strip() == publish.speeds(published).strip()
 
 
 @pytest.mark.user("K4")
