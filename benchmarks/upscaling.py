@@ -5,7 +5,8 @@
 spectra: sharp, ×4, against the originals — the power by frequency up to .8 of Nyquist, the energy at
 periods of 2 and 4 pixels, and of what a high-pass leaves in the flattest tenth of the patches.
 worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, beside a network that was
-trained for such pictures. cascade: ×8 beside ×4 and bicubic.
+trained for such pictures. cascade: ×8 beside ×4 and bicubic. augmentation: ×8 where the second pass is
+given the first's picture with noise, and told how much (conditioning augmentation, Ho 2022).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from restorekit.evaluation import BASELINES, Case, Method, machine, truths_in
 from restorekit.images import from_array
 
 NYQUIST_SHARE, BANDS = 0.8, 32
+AUGMENTATIONS = (0.0, 0.005, 0.01, 0.02, 0.04)  # deviations, of the full range
 Truths = Callable[[int], Iterable[tuple[str, np.ndarray]]]
 
 
@@ -61,10 +63,10 @@ def cases(truths: Truths, scale: int, wear: str = "") -> Iterator[Case]:
         yield Case(name, {"image": from_array(low(truth, scale, wear, number))}, truth)
 
 
-def looks(scale: float, model: str | None) -> dict[str, Method]:
-    """Both looks at a scale."""
+def looks(scale: float, model: str | None, noise: float = 0.0) -> dict[str, Method]:
+    """Both looks at a scale, told of noise."""
     loaded = plugins.load("upscale")
-    options = loaded.task.check_options({"scale": scale})
+    options = loaded.task.check_options({"scale": scale, "noise": noise})
     return {
         look: restoring(loaded, options, {"look": look, "model": model})
         for look in ("faithful", "sharp")
@@ -123,6 +125,27 @@ def _then_bicubic(method: Method) -> Method:
     return enlarged
 
 
+def augmentation(truths: Truths, model: str | None) -> dict[str, Any]:
+    """×8 by level of the noise that the second pass's picture is given."""
+    first = looks(4.0, model)
+    methods = {
+        f"{look}, {level:g}": _then_augmented(first[look], second, level)
+        for level in AUGMENTATIONS
+        for look, second in looks(2.0, model, level).items()
+    }
+    return scored(cases(truths, 8), methods, 8)
+
+
+def _then_augmented(first: Method, second: Method, level: float) -> Method:
+    def enlarged(case: Case, size: tuple[int, int]) -> np.ndarray:
+        half = first(case, (size[0] // 2, size[1] // 2)).astype(np.float64)
+        half += 255 * level * np.random.default_rng(0).standard_normal(half.shape)
+        noisy = half.round().clip(0, 255).astype(np.uint8)
+        return second(Case(case.name, {"image": from_array(noisy)}, case.truth), size)
+
+    return enlarged
+
+
 def main() -> None:
     """Measure everything; print tables and write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -148,6 +171,7 @@ def main() -> None:
             record[f"{name}, {wear}"] = scored(made, looks(4.0, given.model) | peer, 4)
     print("Kodak24 x8", flush=True)
     record["Kodak24 x8"] = cascade(sets["Kodak24"], given.model)
+    record["Kodak24 x8, augmented"] = augmentation(sets["Kodak24"], given.model)
     if given.json:
         given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -36,6 +36,8 @@ class UNetConfig:
     norm_groups: int = 0  # GroupNorm before each convolution; 0: none; looks at everything
     # False: ReLU and nothing added, so that F(k x) = k F(x) for k > 0 (Mohan 2020)
     bias: bool = True
+    # of what the number "look" adds to each 3×3 convolution's weights, times itself (Hu 2021, LoRA)
+    rank: int = 0
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
@@ -46,6 +48,10 @@ class UNetConfig:
             raise ValueError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
         if not self.bias and (self.norm_groups or self.attention):
             raise ValueError("a network without biases has neither GroupNorm nor attention")
+        if self.rank and "look" not in self.numbers:
+            raise ValueError(
+                'a rank is of what the number "look" adds, which the network is not told'
+            )
 
     @property
     def stride(self) -> int:
@@ -103,7 +109,7 @@ class UNet(nn.Module):
             nn.Conv2d(widths[i + 1], 4 * widths[i], 1, bias=bias) for i in reversed(range(last))
         )
         self.decoder = nn.ModuleList(_level(config, i, blocks[i]) for i in reversed(range(last)))
-        self.tail = nn.Conv2d(widths[0], config.channels * cell, 3, padding=1, bias=bias)
+        self.tail = Adapted(widths[0], config.channels * cell, bias, config.rank)
         nn.init.zeros_(self.tail.weight)
         if self.tail.bias is not None:
             nn.init.zeros_(self.tail.bias)
@@ -130,18 +136,20 @@ class UNet(nn.Module):
         rows = max(len(t), len(numbers))
         times = t[:, None].to(numbers.dtype).expand(rows, 1)
         code = self.embed(torch.cat([times, numbers.expand(rows, -1)], 1)).to(dtype)
+        look = numbers[:, self.config.numbers.index("look")].to(dtype) if self.config.rank else None
+        look = None if look is None or not look.any() else look  # nothing is added, at no cost
         head = self._head_of_concat(grid) if x is None else self.head(grid)
         # What is skipped is overwritten later; without a block on the first level it is the head.
         hidden, skips = head if self.config.blocks[0] else head.clone(), []
         for level, down in zip(self.encoder, self.down, strict=True):
-            hidden = _run(level, hidden, code)
+            hidden = _run(level, hidden, code, look)
             skips.append(hidden)
             hidden = _halved(hidden, down)
-        hidden = _run(self.middle, hidden, code)
+        hidden = _run(self.middle, hidden, code, look)
         for level, up in zip(self.decoder, self.up, strict=True):
             hidden = _add_doubled(skips.pop(), hidden, up)
-            hidden = _run(level, hidden, code)
-        return codec.decode(self.tail(hidden + head), factor)
+            hidden = _run(level, hidden, code, look)
+        return codec.decode(self.tail(hidden + head, look), factor)
 
     def _head_of_concat(self, grid: Tensor) -> Tensor:
         """The first layer where x is zero: its weights for the concatenated images alone."""
@@ -183,16 +191,17 @@ def _add_doubled(skip: Tensor, coarse: Tensor, up: nn.Module) -> Tensor:
 def _level(config: UNetConfig, level: int, count: int) -> nn.ModuleList:
     width = config.widths[level]
     layers: list[nn.Module] = [
-        Block(width, config.embedding, config.norm_groups, config.bias) for _ in range(count)
+        Block(width, config.embedding, config.norm_groups, config.bias, config.rank)
+        for _ in range(count)
     ]
     if level in config.attention:
         layers.append(Attention(width, config.norm_groups))
     return nn.ModuleList(layers)
 
 
-def _run(layers: nn.Module, hidden: Tensor, code: Tensor) -> Tensor:
+def _run(layers: nn.Module, hidden: Tensor, code: Tensor, look: Tensor | None) -> Tensor:
     for layer in layers:  # type: ignore[attr-defined]
-        hidden = layer(hidden, code)
+        hidden = layer(hidden, code, look)
     return hidden
 
 
@@ -215,40 +224,66 @@ class Embedding(nn.Module):
         return F.silu(self.layers(features.to(next(self.layers.parameters()).dtype)))
 
 
+class Adapted(nn.Conv2d):
+    """A 3×3 convolution of weights W + look · B A, where B A has a low rank; rank 0: W alone."""
+
+    def __init__(self, inside: int, outside: int, bias: bool, rank: int) -> None:
+        super().__init__(inside, outside, 3, padding=1, bias=bias)
+        self.rank = rank
+        if rank:
+            self.narrow = nn.Parameter(torch.randn(rank, inside, 3, 3) / (9 * inside) ** 0.5)
+            self.widen = nn.Parameter(torch.zeros(outside, rank))
+
+    def kernel(self, look: Tensor | None) -> Tensor:
+        """The weights at one look, (1,); None: W."""
+        if look is None:
+            return self.weight
+        return self.weight + look * torch.einsum("or,rihw->oihw", self.widen, self.narrow)
+
+    def forward(self, input: Tensor, look: Tensor | None = None) -> Tensor:
+        """(N, inside, h, w) to (N, outside, h, w); look: (N or 1,)."""
+        if look is None or len(look) == 1:
+            return F.conv2d(input, self.kernel(look), self.bias, padding=1)
+        added = F.conv2d(F.conv2d(input, self.narrow, padding=1), self.widen[..., None, None])
+        return super().forward(input) + look[:, None, None, None] * added
+
+
 class Block(nn.Module):
     """x + conv(silu(scale · conv(x) + shift)), 3×3 each; scale and shift from the embedding.
 
     Without biases: x + conv(relu(scale · conv(x))).
     """
 
-    def __init__(self, width: int, embedding: int, norm_groups: int = 0, bias: bool = True) -> None:
+    def __init__(
+        self, width: int, embedding: int, norm_groups: int = 0, bias: bool = True, rank: int = 0
+    ) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(norm_groups, width) if norm_groups else nn.Identity()
-        self.inner = nn.Conv2d(width, width, 3, padding=1, bias=bias)
-        self.outer = nn.Conv2d(width, width, 3, padding=1, bias=bias)
+        self.inner = Adapted(width, width, bias, rank)
+        self.outer = Adapted(width, width, bias, rank)
         self.modulate = nn.Linear(embedding, 2 * width if bias else width)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
         with torch.no_grad():
             self.outer.weight.mul_(0.1)
 
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """(N, width, h, w) to the same; code: (N or 1, embedding)."""
+    def forward(self, x: Tensor, code: Tensor, look: Tensor | None = None) -> Tensor:
+        """(N, width, h, w) to the same; code: (N or 1, embedding); look: (N or 1,), None for 0."""
         scale, shift = self.modulate(code).tensor_split((x.shape[1],), 1)
         gain, old = 1 + scale, self.inner.bias
         hidden = self.norm(x)
         if len(code) == 1:  # folding costs nothing; modulating costs a pass over the activations
-            weight = self.inner.weight * gain[0][:, None, None, None]
+            weight = self.inner.kernel(look) * gain[0][:, None, None, None]
             bias = None if old is None else old * gain[0] + shift[0]
             hidden = F.conv2d(hidden, weight, bias, padding=1)
         elif old is None:
-            hidden = self.inner(hidden) * gain[..., None, None]
+            hidden = self.inner(hidden, look) * gain[..., None, None]
         else:
             hidden = torch.addcmul(
-                shift[..., None, None], self.inner(hidden), gain[..., None, None]
+                shift[..., None, None], self.inner(hidden, look), gain[..., None, None]
             )
         bent = F.relu(hidden, inplace=not hidden.requires_grad) if old is None else _silu_(hidden)
-        return self.outer(bent).add_(x)
+        return self.outer(bent, look).add_(x)
 
 
 def _silu_(x: Tensor) -> Tensor:
@@ -272,7 +307,7 @@ class Attention(nn.Module):
         self.out = nn.Conv2d(width, width, 1)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:  # noqa: ARG002 (a layer's call form)
+    def forward(self, x: Tensor, *_: Tensor | None) -> Tensor:
         """(N, width, h, w) to the same."""
         q, k, v = self.project(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, -1)
         mixed = F.scaled_dot_product_attention(q, k, v)

@@ -10,15 +10,19 @@ from torch import Tensor
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError
 
+_ZERO = (".outer.weight", ".outer.bias")  # a block's last convolution, without what a look adds
+
 
 def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> dict[str, Tensor]:
     """Weights of a network `new` whose results are those of `weights` in a network `old`.
 
-    `new` may have further, coarser levels and more blocks on each. What it has more begins as the
-    identity: a block's last convolution and the way up from a new level are zero, everything else
-    is drawn from torch's generator. ModelError where `old` is no part of `new`, and for attention.
+    `new` may have further, coarser levels, more blocks on each, and a rank. What it has more begins as
+    the identity: a block's last convolution, the way up from a new level and what a look adds are
+    zero, everything else is drawn from torch's generator. ModelError where `old` is no part of `new`,
+    and for attention.
     """
-    same = replace(old, widths=new.widths, blocks=new.blocks) == new and not old.attention
+    larger = replace(old, widths=new.widths, blocks=new.blocks, rank=old.rank or new.rank)
+    same = larger == new and not old.attention
     if not (same and new.widths[: len(old.widths)] == old.widths and _has_room(old, new)):
         raise ModelError(
             f"a network of widths {old.widths} and blocks {old.blocks} cannot grow into one of widths "
@@ -26,7 +30,7 @@ def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> di
             "the same"
         )
     result = {
-        key: value.zero_() if ".outer." in key or key.startswith("up.") else value
+        key: value.zero_() if key.endswith(_ZERO) or key.startswith("up.") else value
         for key, value in UNet(new).state_dict().items()
     }
     places = dict(_places(old, new))

@@ -70,14 +70,17 @@ class PerceptualPhase:
         x_t = denoiser.path.marginal(x0, condition.source, start, noise)
         made = denoiser(x_t, start, condition.with_numbers(look=1.0))
         made = overwrite_known(made, condition)
-        told = self._train_discriminator(x0, made.detach(), condition.source)
         settings = self.settings
         loss = settings.pixel * F.l1_loss(made, x0)
         loss = loss + settings.coarse * F.l1_loss(F.avg_pool2d(made, 4), F.avg_pool2d(x0, 4))
+        # What is made shows the network's cells, and what judges it has strides: seen always in the
+        # same place, a pattern of their period can go unpunished, or even please.
+        made, x0, source = _anywhere([made, x0, condition.source], generator)
+        told = self._train_discriminator(x0, made.detach(), source)
         loss = loss + settings.lpips * self.distance(made, x0).mean()
         ramp = min(1.0, iteration / max(1, settings.ramp))
         self.discriminator.requires_grad_(False)
-        verdicts = self.discriminator(made, condition.source)
+        verdicts = self.discriminator(made, source)
         self.discriminator.requires_grad_(True)
         adversarial = -torch.stack([verdict.float().mean() for verdict in verdicts]).sum()
         return loss + ramp * settings.adversarial * adversarial, told
@@ -103,3 +106,10 @@ class PerceptualPhase:
         """Go on from `tensors`."""
         self.discriminator.load_state_dict(checkpoint.part("discriminator", tensors))
         checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
+
+
+def _anywhere(images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
+    """The same window of each, up to a cell of 4 × 4 smaller, anywhere in it."""
+    height, width = (side - 4 for side in images[0].shape[-2:])
+    top, left = torch.randint(5, (2,), generator=generator, device=generator.device).tolist()
+    return [image[..., top : top + height, left : left + width] for image in images]

@@ -35,7 +35,9 @@ class Draw:
 class Perceptual:
     """The sharp look's part of each batch and the weights of its losses.
 
-    share: of the batch. coarse: L1 between 4×4 means. discriminator: widths of its layers.
+    share: of the batch; 1: the network learns only what the number "look" adds to its weights (`rank`),
+    and the faithful look stays as it was. coarse: L1 between 4×4 means. widths: of the discriminator's
+    layers.
     """
 
     share: float = 0.5
@@ -92,7 +94,10 @@ class Recipe:
             raise UsageError(
                 "recipe: the perceptual phase takes one batch to a step; accumulate is 1"
             )
-        if self.perceptual and not 0 < self.faithful_items < self.batch:
+        if self.only_look:
+            if not self.network.rank:
+                raise UsageError("recipe: a share of 1 trains what a look adds; give network.rank")
+        elif self.perceptual and not 0 < self.faithful_items < self.batch:
             raise UsageError(
                 f"recipe: a share of {self.perceptual.share} of a batch of {self.batch} leaves one of "
                 "the looks without an item"
@@ -103,6 +108,11 @@ class Recipe:
             PATHS[self.path](**self.path_parameters)
         except TypeError as error:
             raise UsageError(f"recipe: path_parameters do not suit {self.path}: {error}") from error
+
+    @property
+    def only_look(self) -> bool:
+        """Whether the run trains what the sharp look adds, and nothing else."""
+        return self.perceptual is not None and self.perceptual.share == 1
 
     @property
     def faithful_items(self) -> int:

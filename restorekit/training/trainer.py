@@ -22,7 +22,6 @@ from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
-from restorekit.engine.training import draw_times, estimate_loss
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
@@ -30,6 +29,7 @@ from restorekit.task import Task
 from restorekit.training import checkpoint, draws, processes
 from restorekit.training.average import Average
 from restorekit.training.grow import grown
+from restorekit.training.loss import draw_times, estimate_loss
 from restorekit.training.muon import Muon
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
@@ -62,11 +62,16 @@ class Trainer:
         self.average = Average(self.network, recipe.average)
         fused = torch.compile(self.network) if device.type == "cuda" else self.network
         self.denoiser = self._denoiser(fused)
+        if recipe.only_look:
+            for name, value in self.network.named_parameters():
+                value.requires_grad_(name.endswith((".narrow", ".widen")))
         matrices, others = _by_optimiser(self.network)
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "muon": Muon(matrices, recipe.matrix_learning_rate, decay=recipe.matrix_decay),
-            "adam": torch.optim.AdamW(others, recipe.learning_rate, weight_decay=0.0, fused=True),
+            "adam": torch.optim.AdamW(others, recipe.learning_rate, weight_decay=0.0, fused=True)
         }
+        if matrices:
+            muon = Muon(matrices, recipe.matrix_learning_rate, decay=recipe.matrix_decay)
+            self.optimisers["muon"] = muon
         self.perceptual = PerceptualPhase(recipe, device) if recipe.perceptual else None
         self.iteration, self.seconds = 0, 0.0
         self.earlier: list[dict[str, Any]] = []  # phases that came before, for the card
@@ -112,11 +117,12 @@ class Trainer:
             if self.perceptual is None:
                 return self.path_loss(x0, condition, draw), ""
             split = self.recipe.faithful_items
-            loss = self.path_loss(x0[:split], _items(condition, slice(split)), draw)
-            sharp, extra = self.perceptual.loss(
+            loss, extra = self.perceptual.loss(
                 self.denoiser, x0[split:], _items(condition, slice(split, None)), self.iteration
             )
-            return loss + sharp, extra
+            if split:
+                loss = loss + self.path_loss(x0[:split], _items(condition, slice(split)), draw)
+            return loss, extra
 
     def path_loss(self, x0: Tensor, condition: Condition, draw: torch.Generator) -> Tensor:
         """The loss of the faithful look, averaged over a batch."""
@@ -348,9 +354,9 @@ def _by_optimiser(network: UNet) -> tuple[list[nn.Parameter], list[nn.Parameter]
     inner = {
         name
         for name, value in network.named_parameters()
-        if value.ndim == 4 and not name.startswith(("head.", "tail."))
+        if value.ndim == 4 and name.endswith("weight") and not name.startswith(("head.", "tail."))
     }
-    named = list(network.named_parameters())
+    named = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
     return [p for n, p in named if n in inner], [p for n, p in named if n not in inner]
 
 

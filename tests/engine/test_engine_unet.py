@@ -128,6 +128,56 @@ def test_items_of_a_batch_see_their_own_time_and_numbers_only() -> None:
     assert float((network(x, concat, t + 0.1, numbers) - together).abs().max()) > 1e-4
 
 
+RANKED = replace(TINY, numbers=("a", "look"), rank=2)
+
+
+def of_look(network: UNet, look: float) -> UNet:
+    """A network without a rank whose weights are those of another at one look: W + look · B A."""
+    plain = UNet(replace(network.config, rank=0)).double()
+    state = network.state_dict()
+    for name in [name for name in state if name.endswith(".widen")]:
+        layer = name.removesuffix(".widen")
+        narrow, widen = state.pop(f"{layer}.narrow"), state.pop(name)
+        added = (widen @ narrow.flatten(1)).reshape(state[f"{layer}.weight"].shape)
+        state[f"{layer}.weight"] = state[f"{layer}.weight"] + look * added
+    plain.load_state_dict(state)
+    return plain.requires_grad_(False)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_look_adds_to_the_weights(bias: bool) -> None:
+    """One row for a batch (folded into the weights) and a row of each item's own, at several looks."""
+    network = awake(replace(RANKED, bias=bias))
+    x, concat, t, numbers = inputs(RANKED, 3, 16)
+    numbers[:, 1] = torch.tensor([0.0, 1.0, 0.4], dtype=torch.float64)
+    mixed = network(x, concat, t, numbers)
+    for i, look in enumerate([0.0, 1.0, 0.4]):
+        item = slice(i, i + 1)
+        expected = of_look(network, look)(x[item], concat[item], t[item], numbers[item])
+        folded = network(x[item], concat[item], t[item], numbers[item])
+        torch.testing.assert_close(folded, expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(mixed[item], expected, rtol=0, atol=1e-12)
+    shared = network(x, concat, t, numbers[1:2])  # times of their own, one look for all
+    expected = of_look(network, 1.0)(x, concat, t, numbers[1:2])
+    torch.testing.assert_close(shared, expected, rtol=0, atol=1e-12)
+
+
+def test_without_a_look_the_weights_are_as_they_were() -> None:
+    """Bit for bit, in float32 and bfloat16: what is trained for a look takes nothing from no look."""
+    for dtype in (torch.float32, torch.bfloat16):
+        network = awake(RANKED, dtype)
+        x, concat, t, numbers = inputs(RANKED, 1, 16, dtype)
+        numbers[:, 1] = 0
+        result = network(x, concat, t, numbers)
+        plain = of_look(network.double(), 0.0).to(dtype)
+        assert torch.equal(result, plain(x, concat, t, numbers))
+
+
+def test_a_rank_without_a_look_is_refused() -> None:
+    with pytest.raises(ValueError, match="adds, which the network is not told"):
+        replace(TINY, rank=2)
+
+
 def test_no_image_stands_for_zeros() -> None:
     network = awake(TINY)
     x, concat, t, numbers = inputs(TINY, 2, 16)

@@ -19,6 +19,7 @@ NEW = {
     "a level": replace(OLD, widths=(16, 24, 32), blocks=(1, 2, 1)),
     "two levels": replace(OLD, widths=(16, 24, 8, 40), blocks=(1, 3, 0, 1)),
     "blocks": replace(OLD, blocks=(2, 5)),
+    "a rank": replace(OLD, rank=2),
     "both": replace(OLD, widths=(16, 24, 32), blocks=(3, 2, 2)),
 }
 
@@ -42,7 +43,7 @@ def test_a_grown_network_is_the_old_one_and_learns(name: str, bias: bool) -> Non
     image = torch.randn(2, 3, 48, 32)
     given = (image, image.flip(0), torch.tensor([0.3, 1.0]), torch.tensor([[0.0], [1.0]]))
     torch.testing.assert_close(large(*given), small(*given), rtol=1e-5, atol=1e-5)
-    added = [p for p in large.parameters() if p.ndim == 4 and not p.any()]
+    added = [p for p in large.parameters() if p.ndim in (2, 4) and not p.any()]
     assert added
     # What lies behind a way up that is still nought learns once that way is open.
     optimiser = torch.optim.SGD(large.parameters(), 1e-3)

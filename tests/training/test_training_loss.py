@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
-from restorekit.engine.training import draw_times, estimate_loss
 from restorekit.training.average import Average
+from restorekit.training.loss import draw_times, estimate_loss
 
 
 def generator(seed: int = 0) -> torch.Generator:

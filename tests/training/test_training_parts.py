@@ -232,7 +232,12 @@ def test_a_picture_is_no_recipe(tmp_path: Path) -> None:
         recipes.read(path)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.9, 1.0])
+def test_a_share_of_all_wants_a_rank() -> None:
+    with pytest.raises(UsageError, match=r"give network\.rank"):
+        recipe(perceptual=recipes.Perceptual(share=1.0))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.9])
 def test_both_looks_have_items_of_a_batch(share: float) -> None:
     with pytest.raises(UsageError, match="leaves one of the looks without an item"):
         recipe(batch=4, perceptual=recipes.Perceptual(share=share))

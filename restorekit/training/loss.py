@@ -1,4 +1,4 @@
-"""What training needs of the engine: the times of a batch and the loss on a path."""
+"""The times of a batch, and the loss of the faithful look on a path."""
 
 from __future__ import annotations
 

@@ -1,0 +1,78 @@
+"""A run that trains what the sharp look adds, and takes nothing from the faithful one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from training_kit import NETWORK, assert_same, corpus, need_lpips, recipe, trainer
+
+from restorekit.models import store
+from restorekit.training.export import export
+from restorekit.training.perceptual import _anywhere
+from restorekit.training.recipe import Perceptual, Recipe
+from restorekit.training.trainer import run
+
+RANKED = replace(NETWORK, rank=2)
+
+
+@pytest.fixture(autouse=True)
+def _lpips(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_lpips(monkeypatch)
+
+
+def look_alone() -> Recipe:
+    phase = Perceptual(share=1.0, ramp=2, widths=(8, 8, 8))
+    return recipe(network=RANKED, perceptual=phase)
+
+
+def test_it_trains_what_a_look_adds_and_nothing_else(tmp_path: Path) -> None:
+    """From a faithful run's weights, which have no rank: all of them are kept, bit for bit."""
+    faithful = trainer(recipe())
+    run(faithful, corpus(), [], tmp_path / "faithful")
+    sharp = trainer(look_alone())
+    sharp.start_from(tmp_path / "faithful" / "checkpoint.safetensors")
+    run(sharp, corpus(), [], tmp_path / "sharp")
+    for state in (sharp.network.state_dict(), sharp.average.values):
+        for name, value in faithful.average.values.items():
+            assert torch.equal(state[name], value), name
+        added = {name: value for name, value in state.items() if name.endswith(".widen")}
+        assert len(added) == 2 * 3 + 1  # two in each of three blocks, and the tail's
+        assert all(value.any() for value in added.values())
+
+
+def test_broken_off_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    whole = trainer(look_alone())
+    run(whole, corpus(), [], tmp_path / "whole")
+    first = trainer(look_alone())
+    for _ in range(3):
+        first.step(corpus())
+    first.save(tmp_path / "half.safetensors")
+    second = trainer(look_alone())
+    second.resume(tmp_path / "half.safetensors")
+    for _ in range(3):
+        second.step(corpus())
+    assert_same(second.network.state_dict(), whole.network.state_dict())
+
+
+def test_its_model_has_both_looks(tmp_path: Path) -> None:
+    made = trainer(look_alone())
+    run(made, corpus(), [], tmp_path)
+    source, target = tmp_path / "checkpoint.safetensors", tmp_path / "both.safetensors"
+    export(source, target, name="both", licence="Apache-2.0", date="2026-01-01")
+    model = store.load(tmp_path / "both.safetensors")
+    assert set(model.card.looks) == {"faithful", "sharp"}
+    assert model.config.rank == 2
+
+
+def test_what_judges_sees_one_window_of_all() -> None:
+    images = [torch.arange(144.0).reshape(1, 1, 12, 12), torch.arange(144.0).reshape(1, 1, 12, 12)]
+    generator, corners = torch.Generator().manual_seed(0), set()
+    for _ in range(300):
+        first, second = _anywhere(images, generator)
+        assert first.shape == (1, 1, 8, 8)
+        assert torch.equal(first, second)
+        corners.add((int(first[0, 0, 0, 0]) // 12, int(first[0, 0, 0, 0]) % 12))
+    assert corners == {(top, left) for top in range(5) for left in range(5)}
