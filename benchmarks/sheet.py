@@ -1,6 +1,8 @@
 """A sheet of crops: one row a place, one column a method, enlarged without smoothing.
 
-`python benchmarks/sheet.py OUT.png [--scale 4] [--zoom 2] [--set Kodak24|gb82|Set14] [--peers]`
+`python benchmarks/sheet.py OUT.png [--scale 4] [--zoom 2] [--set bundled|Kodak24|gb82|Set14] [--peers]`
+
+The bundled photographs are scikit-image's; other sets and the peers' weights lie in RESTOREKIT_DATA.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import quality
+import skimage.data
 from PIL import Image, ImageDraw
 
 from restorekit import evaluation, plugins
@@ -21,6 +24,15 @@ from restorekit.images import read
 SIDE = 128
 # (picture, top, left) of the truth: faces, foliage, text, fur, bricks, sky.
 PLACES = {
+    "bundled": [
+        ("astronaut", 60, 160),
+        ("chelsea", 80, 130),
+        ("grass", 200, 200),
+        ("brick", 200, 100),
+        ("page", 30, 120),
+        ("motorcycle_left", 200, 250),
+        ("rocket", 200, 330),
+    ],
     "Kodak24": [
         ("kodim04", 150, 180),
         ("kodim08", 250, 330),
@@ -52,16 +64,15 @@ PLACES = {
 
 
 def sheet(
-    data: Path, name: str, methods: Mapping[str, Method], scale: int, zoom: int
+    data: Path | None, name: str, methods: Mapping[str, Method], scale: int, zoom: int
 ) -> Image.Image:
     """The sheet of one set: the truth first, then each method."""
-    folder = data / "testsets" / (f"{name}/HR" if name == "Set14" else name)
     side = SIDE * zoom
     places = PLACES[name]
     page = Image.new("RGB", (side * (len(methods) + 1), (side + 14) * len(places)), "white")
     draw = ImageDraw.Draw(page)
     for row, (picture, top, left) in enumerate(places):
-        truth = evaluation.as_rgb(read(folder / f"{picture}.png"))
+        truth = evaluation.as_rgb(read(_file(data, name, picture)))
         truth = truth[: truth.shape[0] // scale * scale, : truth.shape[1] // scale * scale]
         columns = {"truth": truth, **restored(truth, methods, scale, data, name, picture)}
         for column, (method, pixels) in enumerate(columns.items()):
@@ -72,16 +83,22 @@ def sheet(
     return page
 
 
+def _file(data: Path | None, name: str, picture: str) -> Path:
+    if data is None or name == "bundled":
+        return next(Path(skimage.data.__file__).parent.glob(f"{picture}.*"))
+    return data / "testsets" / (f"{name}/HR" if name == "Set14" else name) / f"{picture}.png"
+
+
 def restored(
     truth: np.ndarray,
     methods: Mapping[str, Method],
     scale: int,
-    data: Path,
+    data: Path | None,
     name: str,
     picture: str,
 ) -> dict[str, np.ndarray]:
     """Each method's result on the reduced truth, or on Set14's own reduced picture."""
-    if name == "Set14":
+    if data is not None and name == "Set14":
         low = read(data / "testsets" / "Set14" / f"x{scale}" / f"{picture}.png")
         case = Case(picture, {"image": low}, truth)
     else:
@@ -110,7 +127,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     arguments = parser.parse_args()
     data = quality.data_folder()
-    if data is None:
+    if data is None and (arguments.set != "bundled" or arguments.peers):
         raise SystemExit("set RESTOREKIT_DATA to the folder that holds testsets/")
     methods = looks(arguments.scale)
     if arguments.peers:

@@ -1,4 +1,4 @@
-"""The sharp look's phase: pixel, coarse, LPIPS and adversarial losses on the first call's output."""
+"""The sharp look's phase: pixel, lattice, LPIPS and adversarial losses on the first call's output."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from restorekit.engine import codec
 from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.training import checkpoint
@@ -73,6 +74,8 @@ class PerceptualPhase:
         settings = self.settings
         loss = settings.pixel * F.l1_loss(made, x0)
         loss = loss + settings.coarse * F.l1_loss(F.avg_pool2d(made, 4), F.avg_pool2d(x0, 4))
+        if settings.lattice:
+            loss = loss + settings.lattice * repeated(made - x0, self.recipe.network.factor)
         # What is made shows the network's cells, and what judges it has strides: seen always in the
         # same place, a pattern of their period can go unpunished, or even please.
         made, x0, source = _anywhere([made, x0, condition.source], generator)
@@ -106,6 +109,11 @@ class PerceptualPhase:
         """Go on from `tensors`."""
         self.discriminator.load_state_dict(checkpoint.part("discriminator", tensors))
         checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
+
+
+def repeated(difference: Tensor, factor: int) -> Tensor:
+    """Mean absolute value of what repeats from cell to cell, over 8 × 8 cells; () of (N, C, H, W)."""
+    return F.avg_pool2d(codec.encode(difference, factor), 8, 4).abs().mean()
 
 
 def _anywhere(images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:

@@ -66,7 +66,8 @@ def _any_sensor(clean: Tensor, draw: torch.Generator) -> Tensor:
 
 def _any_jpeg(clean: Tensor, draw: torch.Generator) -> Tensor:
     """JPEG of a random quality; half of the images have their blocks at the corner, half anywhere."""
-    quality = _between(8, 96, clean, draw).round()
+    # Even in the logarithm, as the steps of the tables are: half of the images below 28.
+    quality = (8 * 12 ** _between(0, 1, clean, draw)).round()
     offsets = torch.randint(8, (len(clean), 2), generator=draw, device=clean.device)
     offsets *= torch.rand(len(clean), 1, generator=draw, device=clean.device) < 0.5
     halved = bool(torch.rand((), generator=draw, device=clean.device) < 0.7)
