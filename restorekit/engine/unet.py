@@ -36,7 +36,7 @@ class UNetConfig:
     norm_groups: int = 0  # GroupNorm before each convolution; 0: none; looks at everything
     # False: ReLU and nothing added, so that F(k x) = k F(x) for k > 0 (Mohan 2020)
     bias: bool = True
-    # of what the number "look" adds to each 3×3 convolution's weights, times itself (Hu 2021, LoRA)
+    # of what the number "look" adds, times itself, to the weights of the blocks and the tail (Hu 2021)
     rank: int = 0
 
     def __post_init__(self) -> None:
@@ -48,6 +48,8 @@ class UNetConfig:
             raise ValueError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
         if not self.bias and (self.norm_groups or self.attention):
             raise ValueError("a network without biases has neither GroupNorm nor attention")
+        if self.rank < 0:
+            raise ValueError(f"a rank of {self.rank}; give 0 or more")
         if self.rank and "look" not in self.numbers:
             raise ValueError(
                 'a rank is of what the number "look" adds, which the network is not told'
