@@ -6,6 +6,7 @@ is one copy.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -13,7 +14,11 @@ def encode(image: Tensor, factor: int) -> Tensor:
     """(N, C, H, W) to (N, C·factor², H/factor, W/factor); H and W are multiples of factor."""
     count, channels, height, width = image.shape
     rows, columns = height // factor, width // factor
-    cells = image.reshape(count, channels, rows, factor, columns, factor).permute(0, 2, 4, 1, 3, 5)
+    pixels = image.permute(0, 2, 3, 1)
+    # The pixels of one place in every cell, place by place: copied as one permutation, a picture of
+    # bfloat16 in cells of 2 x 2 takes up to nine times as long.
+    places = [pixels[:, i::factor, j::factor] for i in range(factor) for j in range(factor)]
+    cells = torch.stack(places, -1)
     return cells.reshape(count, rows, columns, channels * factor**2).permute(0, 3, 1, 2)
 
 
