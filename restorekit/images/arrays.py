@@ -30,13 +30,15 @@ def from_array(image: Any, *, light: bool = False) -> Picture:
     """The Picture of a Pillow image, a numpy array or a torch tensor.
 
     light: floats are linear light, or whatever else has numbers of any height. Arrays are uint8,
-    uint16, float32 or float64, tensors uint8 or floating. Raises UsageError for another type or
-    shape, and, but for light, for floats outside [0, 1] or not numbers.
+    uint16, float16, float32 or float64, tensors uint8 or floating. Raises UsageError for another type
+    or shape, for a masked array, and, but for light, for floats outside [0, 1] or not numbers.
     """
     if isinstance(image, Image.Image):
         return _from_pillow(image)
     if _is_tensor(image):
         return _from_samples(_tensor_samples(image), light)
+    if isinstance(image, np.ma.MaskedArray):
+        raise UsageError("a masked array's mask would be lost: give its filled(...) pixels")
     if isinstance(image, np.ndarray):
         return _from_samples(image[..., None] if image.ndim == 2 else image, light)
     raise UsageError(
@@ -121,9 +123,11 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _depth(dtype: np.dtype) -> int:
-    depth = {"u1": 8, "u2": 16, "f4": 32, "f8": 32}.get(f"{dtype.kind}{dtype.itemsize}")
+    depth = {"u1": 8, "u2": 16, "f2": 32, "f4": 32, "f8": 32}.get(f"{dtype.kind}{dtype.itemsize}")
     if depth is None:
-        raise UsageError(f"an array must be uint8, uint16, float32 or float64, not {dtype}")
+        raise UsageError(
+            f"an array must be uint8, uint16, float16, float32 or float64, not {dtype}"
+        )
     return depth
 
 
@@ -182,7 +186,11 @@ def _typed(picture: Picture, dtype: np.dtype, light: bool = False) -> Planes:
     depth = _depth(dtype)
     if depth == 32:
         values = np.concatenate([unit(part) for part in parts], axis=2)
-        return (values if light else values.clip(0, 1)).astype(dtype)
+        if not light:
+            values = values.clip(0, 1)
+        elif dtype.itemsize == 2:  # brighter than half precision holds: its brightest, not infinity
+            values = values.clip(np.finfo(dtype).min, np.finfo(dtype).max)
+        return values.astype(dtype)
     return np.concatenate([quantise(part, depth) for part in parts], axis=2).astype(dtype)
 
 
