@@ -179,12 +179,12 @@ def _calls(engine: Engine, size: tuple[int, int], runs: list[Run]) -> Iterator[B
 
 
 def _memory(header: Header, work: Work) -> int:
-    """Bytes of a picture's own while it is restored and written: its planes, their tensor, and the
-    result twice, as planes and as they are encoded."""
+    """Bytes of a picture's own while it is restored and written: its planes, with alpha also those that
+    go on beneath it, their tensor, and the result twice, as planes and as they are encoded."""
     alpha, channels = "A" in header.mode, 1 if header.mode[0] in "1LIF" else 3
-    source = header.width * header.height * 4 * (channels + alpha + 3)
-    result = work.size[0] * work.size[1] * channels * header.depth // 8
-    return source + 2 * result * (3 if alpha else 1)
+    source = header.width * header.height * 4 * (channels + alpha * (1 + 2 * channels) + 3)
+    result = work.size[0] * work.size[1] * (channels * header.depth // 8 + 4 * alpha)
+    return source + 2 * result
 
 
 def _disk(header: Header, work: Work, source: Path, format: str) -> int:

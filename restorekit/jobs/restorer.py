@@ -18,7 +18,7 @@ from restorekit.engine.conditioning import Condition
 from restorekit.engine.loop import Engine, Run
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
-from restorekit.images import Picture, premultiply, quantise, unpremultiply, visible
+from restorekit.images import Picture, continued, quantise, visible
 from restorekit.jobs import sampling
 from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
@@ -160,11 +160,11 @@ class Restorer:
         color, alpha, depth = picture.color, picture.alpha, picture.depth
         even = alpha is None or alpha.min() == alpha.max()
         if alpha is not None and not even:
-            color, depth = premultiply(color, alpha), 32
+            color = continued(color, alpha)
         at = chain(tell)
         plan = self._plan({"image": to_tensor(color), **others}, at)
         planned(plan)
-        check_room(plan.size, color.shape[2] * depth // 8 * (1 if even else 3))
+        check_room(plan.size, color.shape[2] * depth // 8 + (0 if even else 4))
         result = self._planes(plan, color, depth, at(-1))
         if alpha is None:
             return replace(picture, color=result)
@@ -174,7 +174,6 @@ class Restorer:
             )
         shape = self._plan({"image": to_tensor(alpha[..., None]), **others}, chain(silent))
         restored = self._planes(shape, alpha[..., None], 32, silent)[..., 0]
-        result = unpremultiply(result, restored)
         keep_even_parts(restored, alpha)
         result[restored == 0] = 0  # nothing shows there: no need to keep noise in the file
         return replace(picture, color=result, alpha=restored)

@@ -13,7 +13,7 @@ from outer_kit import Run, noise, pixels_of, save
 from PIL import Image
 
 import restorekit
-from restorekit.images import from_array
+from restorekit.images import continued, from_array
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.samples import to_tensor
 
@@ -126,14 +126,24 @@ def rgba(white: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.user("B1")
+@pytest.mark.parametrize("colour", [(255, 255, 255), (30, 60, 200), (128, 128, 128)])
 @pytest.mark.parametrize("look", ["faithful", "sharp"])
 @pytest.mark.parametrize("weights", ["shipped", "tiny"])
-def test_a_soft_white_disc_gets_no_dark_fringe(model: Path, look: str, weights: str) -> None:
-    """As far as alpha can tell: where it is low, a level of colour is more than one of what shows."""
+def test_a_soft_disc_of_one_colour_gets_no_fringe(
+    model: Path, look: str, weights: str, colour: tuple[int, int, int]
+) -> None:
+    """Beneath the disc the colours are those of an even ground, whatever the weights make of one."""
     chosen = {"model": str(model)} if weights == "tiny" else {}
-    result = restorekit.upscale(rgba(*disc()), scale=3.0, look=look, **chosen).astype(float)
-    alpha = result[..., 3:] / 255
-    assert ((255 - result[..., :3]) * alpha).max() <= 2
+    picture = rgba(*disc())
+    picture[picture[..., 3] > 0, :3] = colour
+    result = restorekit.upscale(picture, scale=3.0, look=look, **chosen).astype(float)
+    even = np.full((*picture.shape[:2], 3), colour, np.uint8)
+    ground = restorekit.upscale(even, scale=3.0, look=look, **chosen).astype(float)
+    shows = result[..., 3] > 0
+    assert np.abs(result[..., :3] - ground)[shows].max() <= 1
+    if weights == "shipped":
+        most = 2 if look == "faithful" else 4
+        assert np.abs(colour - result[..., :3])[shows].max() <= most
 
 
 @pytest.mark.user("B1")
@@ -194,17 +204,17 @@ def test_strength_zero_is_the_plain_resize(model: Path, look: str) -> None:
 
 @pytest.mark.user("E1")
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.3])
-def test_strength_zero_resizes_premultiplied_colour_and_alpha(model: Path, scale: float) -> None:
+def test_strength_zero_resizes_alpha_and_the_colours_that_go_on_beneath_it(
+    model: Path, scale: float
+) -> None:
     picture = noise(15, 20, 4).astype(np.float32) / 255
     result = restorekit.upscale(picture, scale=scale, strength=0, model=str(model))
-    planes = np.dstack([picture[..., :3] * picture[..., 3:], picture[..., 3]])
+    planes = np.dstack([continued(picture[..., :3], picture[..., 3]), picture[..., 3]])
     tensor = torch.from_numpy(planes).permute(2, 0, 1)[None].contiguous()
     plain = restorekit.resample(tensor, result.shape[:2])[0].permute(1, 2, 0).clamp(0, 1).numpy()
     np.testing.assert_allclose(result[..., 3], plain[..., 3], atol=1e-6)
-    visible = np.maximum(plain[..., 3:], 0.05)
-    shown = (plain[..., :3] / visible).clip(0, 1)
-    clear = plain[..., 3] > 0.05
-    np.testing.assert_allclose(result[..., :3][clear], shown[clear], atol=1e-5)
+    shows = plain[..., 3] > 0
+    np.testing.assert_allclose(result[..., :3][shows], plain[..., :3][shows], atol=1e-5)
 
 
 @pytest.mark.user("E1")
