@@ -11,6 +11,7 @@ def main() -> None:
     0: all done. 1: something failed. 2: the command was wrong. 130: stopped. With RESTOREKIT_DEBUG=1
     the traceback is shown too.
     """
+    import io
     import os
     import signal
     from contextlib import suppress
@@ -22,6 +23,8 @@ def main() -> None:
     from restorekit.errors import RestoreError, UsageError
 
     memory.keep()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # an arrow in another encoding than UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
     try:

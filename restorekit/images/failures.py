@@ -12,6 +12,7 @@ from restorekit.errors import ImageError, RestoreError
 
 _ADVICE = {
     errno.ENOENT: "there is no such file; check its name",
+    errno.EEXIST: "a file of its name has appeared",
     errno.ENOSPC: "the disk is full; free some space",
     errno.EACCES: "permission denied; change its permissions or use another folder",
     errno.EPERM: "permission denied; change its permissions or use another folder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from typing import BinaryIO
@@ -14,6 +15,7 @@ IPTC_KEY = "Raw profile type iptc"
 COLOUR = ("gAMA", "cHRM", "sRGB", "cICP", "mDCV", "cLLI")
 _PROFILES = "Raw profile type "
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"fcTL", b"fdAT", b"IEND")
 _ONCE = frozenset({b"IHDR", b"eXIf", *(name.encode() for name in COLOUR)})
 
 
@@ -54,6 +56,27 @@ def survey(file: BinaryIO, length: int) -> Survey:
         text={k: v for k, v in text.items() if k != XMP_KEY and not k.startswith(_PROFILES)},
         colour={name: once[name.encode()] for name in COLOUR if name.encode() in once},
     )
+
+
+def check(file: BinaryIO) -> None:
+    """Raises ValueError where a chunk that pixels are made of is damaged, as its checksum tells.
+
+    Pillow reads on past damage and gives what follows it as black or as noise. The file's place is kept.
+    """
+    before = file.tell()
+    file.seek(len(SIGNATURE))
+    name = b""
+    while name != b"IEND":
+        size, name = struct.unpack(">L4s", file.read(8))
+        if not name.isalpha():
+            raise ValueError("what follows a chunk is none")
+        if name not in _PIXELS:
+            file.seek(size + 4, os.SEEK_CUR)
+            continue
+        data = file.read(size)
+        if struct.unpack(">L", file.read(4))[0] != zlib.crc32(data, zlib.crc32(name)):
+            raise ValueError(f"the chunk {name.decode()} is damaged")
+    file.seek(before)
 
 
 def _text(kind: bytes, data: bytes, most: int) -> tuple[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageCms
 
+from restorekit.images import png_chunks
 from restorekit.images.colour import cmyk_to_srgb, srgb_profile
 from restorekit.images.decode import decode
 from restorekit.images.exr_pictures import light_header, light_picture
@@ -58,7 +60,7 @@ def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     if entry := _light(path, max_pixels):
         probe(path, max_pixels=max_pixels)
         return light_picture(path, entry)
-    with opened(path, max_pixels) as source:
+    with _whole(path, max_pixels) as source:
         if source.header.frames > 1:
             what = "pages" if source.header.format == "TIFF" else "frames"
             raise unreadable(
@@ -85,7 +87,7 @@ def frames(
     if _light(path, max_pixels):
         yield read(path, max_pixels=max_pixels)
         return
-    with opened(path, max_pixels) as source:
+    with _whole(path, max_pixels) as source:
         count = source.header.frames
         if count > max_frames:
             raise unreadable(
@@ -95,6 +97,15 @@ def frames(
         yield _picture(source)
         for number in range(1, count):
             yield _picture(source.at(number, max_pixels))
+
+
+@contextmanager
+def _whole(path: Path, max_pixels: int) -> Iterator[Source]:
+    """Open a file as `opened` does, and check what a decoder of its pixels does not."""
+    with opened(path, max_pixels) as source:
+        if source.header.format == "PNG":
+            png_chunks.check(source.file)
+        yield source
 
 
 def _picture(source: Source) -> Picture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,21 +51,29 @@ def runs(
 
 
 def sheets(report: Report, count: int) -> None:
-    """For each source whose results are all there, write it and them on NAME-samples.png beside them.
+    """For each source whose results are all there, write it and them on NAME-samples.png beside them;
+    NAME.jpg-samples.png where there is NAME.png too.
 
     A file of that name that is no such sheet is left, and a note says so; what goes wrong is noted too.
     """
+    stems = Counter(_sheet(results[0]) for results in report.results.values() if results)
     for source, results in report.results.items():
         if len(results) == count:
+            path = _sheet(results[0])
+            if stems[path] > 1:  # a.jpg beside a.png
+                path = _sheet(results[0], results[0].suffix)
             try:
-                _write_sheet(source, results)
+                _write_sheet(path, source, results)
             except ImageError as error:
                 report.note(source, f"no sheet of its samples was written: {error}")
 
 
-def _write_sheet(source: Path, results: Sequence[Path]) -> None:
-    first = results[0]
-    path = first.with_name(first.stem.removesuffix("-1") + "-samples.png")
+def _sheet(first: Path, ending: str = "") -> Path:
+    """The sheet's name, from the first result's."""
+    return first.with_name(f"{first.stem.removesuffix('-1')}{ending}-samples.png")
+
+
+def _write_sheet(path: Path, source: Path, results: Sequence[Path]) -> None:
     if os.path.lexists(path) and not _is_sheet(path):
         raise ImageError(f"{path} is there already and is no sheet; move it")
     pictures = [_thumbnail(file) for file in (source, *results)]

@@ -36,6 +36,7 @@ from restorekit.jobs.recipe import recipe
 from restorekit.jobs.report import Report, kind_of, words
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.scan import Shard, Target, one_file, place, resolve
+from restorekit.jobs.workspace import check_free, publish
 from restorekit.task import Plan
 
 LARGE = 1 << 24  # pixels: a larger picture is read only when the one before is written
@@ -351,10 +352,10 @@ class Stages:
         """Give a whole result its time and its name. The manifest speaks first: a line without its
         result is done again, but a result without its line would pass for another's."""
         path, times = attempt.target.path, attempt.inputs[0].mtime_ns
+        over = self.saving.overwrite or attempt.replaces
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if os.path.lexists(path) and not (self.saving.overwrite or attempt.replaces):
-                raise ImageError(f"{path} was not written: a file of its name has appeared")
+            check_free(path, over)
             with suppress(OSError):
                 os.utime(staged, ns=(times, times))
             if path.exists():
@@ -364,7 +365,7 @@ class Stages:
             with writing(self.manifest.path):
                 self._append(attempt, made)
         with writing(path):
-            staged.replace(path)
+            publish(staged, path, over)
 
     def _append(self, attempt: Attempt, made: Content | None, error: str | None = None) -> None:
         if self.manifest is None:

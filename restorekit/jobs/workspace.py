@@ -1,4 +1,5 @@
-"""The hidden folder in which a run's results grow until they are whole, and its end with the run.
+"""The hidden folder in which a run's results grow until they are whole and get their names, and its
+end with the run.
 
 A lock that the system gives up when a process dies tells a dead run's folder from a living one's,
 across containers and, where the file system carries locks, across machines.
@@ -6,6 +7,7 @@ across containers and, where the file system carries locks, across machines.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -50,6 +52,27 @@ def workspace(folder: Path) -> Iterator[Path]:
     finally:
         lock.close()
         shutil.rmtree(place, ignore_errors=True)
+
+
+def check_free(path: Path, over: bool) -> None:
+    """Raises FileExistsError where a name is taken, unless what has it may be written `over`."""
+    if not over and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+def publish(staged: Path, path: Path, over: bool) -> None:
+    """Give a whole file its name. Raises FileExistsError as `check_free` does, whoever else writes."""
+    if not over:
+        try:
+            os.link(staged, path)  # finds the name free and takes it in one step
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            check_free(path, over)
+        else:
+            staged.unlink()
+            return
+    staged.replace(path)
 
 
 @contextmanager

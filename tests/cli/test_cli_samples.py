@@ -68,6 +68,15 @@ def test_a_file_of_the_sheets_name_is_left(upscale: Run, tmp_path: Path) -> None
     assert "a-samples.png is there already and is no sheet" in ran.err
 
 
+def test_pictures_of_one_stem_get_a_sheet_each(upscale: Run, tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg"):
+        save(tmp_path / "in" / name, noise(12, 14))
+    ran = upscale(tmp_path / "in", "-o", tmp_path / "out", *SHARP, "--samples", 2)
+    assert ran.code == 0, ran.err
+    assert {"a.png-samples.png", "a.jpg-samples.png"} < set(tree(tmp_path / "out"))
+    assert not (tmp_path / "out" / "a-samples.png").exists()
+
+
 def test_samples_of_what_has_no_chance_in_it_are_refused(upscale: Run, tmp_path: Path) -> None:
     photo = save(tmp_path / "a.png", noise(12, 14))
     ran = upscale(photo, "-o", tmp_path / "out", "--look", "faithful", "--samples", 2)

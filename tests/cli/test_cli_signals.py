@@ -79,3 +79,19 @@ def test_closed_streams_and_a_shell_without_unicode(tmp_path: Path, model: Path)
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
     assert list(tree(tmp_path / "out")) == ["ü日.png"]
+
+
+@pytest.mark.parametrize("what", ["--plan", "--help"])
+def test_a_stream_of_another_encoding_is_no_failure(tmp_path: Path, what: str) -> None:
+    save(tmp_path / "ü.png")
+    plan = ["upscale", str(tmp_path / "ü.png"), "-o", str(tmp_path / "out"), what]
+    ran = subprocess.run(
+        [sys.executable, "-m", "restorekit"]
+        + (plan if what == "--plan" else ["schedules", "plot", what]),
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"\\u" in ran.stdout

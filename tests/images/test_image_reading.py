@@ -106,6 +106,24 @@ def test_damage_never_raises_nor_prints_anything_else(
         assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.user("C3")
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_png_whose_pixels_are_damaged_is_refused(tmp_path: Path, depth: int) -> None:
+    """Its decoder goes on behind the damage, with black, or with noise."""
+    path, rng = tmp_path / "a.png", np.random.default_rng(4)
+    write(Picture(rng.random((64, 64, 3), np.float32), depth=depth), path)
+    good = path.read_bytes()
+    half = len(good) // 2
+    path.write_bytes(good[:half] + bytes(len(good) - half))  # a copy that was stopped
+    assert "a.png" in refusal(path)
+    first = good.index(b"IDAT")
+    for place in rng.integers(first + 4, len(good) - 12, 60):
+        data = bytearray(good)
+        data[place] ^= 1 << rng.integers(8)
+        path.write_bytes(data)
+        assert "its data are damaged" in refusal(path)
+
+
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing.png").touch()
     assert "nothing.png" in refusal(tmp_path / "nothing.png")

@@ -14,7 +14,7 @@ from outer_kit import Run, noise, pixels_of, save, tree, write_model
 
 from restorekit.jobs import manifest as jobs_manifest
 from restorekit.jobs.manifest import Manifest, content
-from restorekit.jobs.workspace import workspace
+from restorekit.jobs.workspace import publish, workspace
 
 NAME = "restorekit-manifest.jsonl"
 
@@ -184,6 +184,26 @@ def test_a_file_that_appears_in_the_middle_is_left(
     assert ran.code == 1
     assert "a file of its name has appeared" in ran.err
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_who_take_a_name_at_once_the_first_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refused(*_: Any) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr("os.link", refused)
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+    publish(tmp_path / "one", tmp_path / "result", over=False)
+    with pytest.raises(FileExistsError):
+        publish(tmp_path / "two", tmp_path / "result", over=False)
+    assert (tmp_path / "result").read_text() == "one"
+    publish(tmp_path / "two", tmp_path / "result", over=True)
+    assert (tmp_path / "result").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
 @pytest.mark.parametrize("harm", ["torn", "garbage", "older", "no lines", "gone"])
