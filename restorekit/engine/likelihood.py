@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from restorekit.engine.path import Path
@@ -21,10 +20,12 @@ FIRST = 1e-5  # where Song 2021 (appendix C) starts too: at 0 itself the score m
 
 
 def flow(estimate: Estimate, path: Path, y: Tensor) -> Callable[[Tensor, float], Tensor]:
-    """(x_t, t) → dx/dt of the probability flow; t in (0, 1], where σ is not 0."""
+    """(x_t, t) → dx/dt of the probability flow; UsageError where σ is 0, and it has none."""
 
     def slope(x: Tensor, t: float) -> Tensor:
         alpha, gamma, sigma = (float(c) for c in path.at(t))
+        if not sigma:
+            raise UsageError(f"no flow at t = {t:g}, where path {path.name} has no noise")
         slope_alpha, slope_gamma, slope_sigma = (float(c) for c in path.slopes(t))
         x0_hat, source = estimate(x.to(y), t).to(x), y.to(x)
         epsilon = (x - alpha * x0_hat - gamma * source) / sigma
@@ -46,7 +47,7 @@ def solve_flow(
     """x at time `end` from x at `start` along the flow, either way; float64 on the processor.
 
     tolerance: relative and absolute, of Dormand and Prince's method of order 5. UsageError without
-    SciPy, or where the integration fails.
+    SciPy, where σ is 0 on the way, or where the integration fails.
     """
     with torch.no_grad():
         return _integrate(flow(estimate, path, y), x.double().cpu(), start, end, tolerance)
@@ -82,7 +83,7 @@ def log_likelihood(
         divergence = torch.stack(gains).mean(0)
         return torch.cat([velocity.detach().reshape(count, -1), divergence[:, None]], 1)
 
-    state = F.pad(x0.double().cpu().reshape(count, -1), (0, 1))
+    state = torch.nn.functional.pad(x0.double().cpu().reshape(count, -1), (0, 1))
     state = _integrate(slope_and_divergence, state, first, 1.0, tolerance)
     alpha, gamma, sigma = (float(c) for c in path.at(1.0))
     u = state[:, :-1].reshape(x0.shape) - gamma * y.to(state)

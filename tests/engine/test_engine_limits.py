@@ -135,6 +135,20 @@ def test_the_flow_takes_a_network_in_single_precision() -> None:
         assert found.isfinite().all()
 
 
+@pytest.mark.parametrize(("name", "start"), [("vp", 0.0), ("rectified_flow", 0.0), ("i2sb", 1.0)])
+def test_a_flow_from_where_there_is_no_noise_is_refused(name: str, start: float) -> None:
+    path, y = PATHS[name](), torch.zeros_like(ONES)
+    with pytest.raises(UsageError, match=f"no flow at t = {start:g}, where path {name}"):
+        solve_flow(lambda x, _: x / 2, path, y, ONES, start, 0.5)
+
+
+@pytest.mark.parametrize("name", ["i2sb", "indi"])
+def test_what_has_no_noise_at_its_start_has_no_likelihood_by_it(name: str) -> None:
+    probes = torch.ones(1, *ONES.shape)
+    with pytest.raises(UsageError, match="no noise"):
+        log_likelihood(lambda x, _: x / 2, PATHS[name](), 0 * ONES, ONES, probes)
+
+
 def test_a_jump_on_a_path_without_noise_keeps_the_source() -> None:
     path, y = PATHS["indi"](), 2 * ONES
     step = resampled(SAMPLERS["ddim"]).step
