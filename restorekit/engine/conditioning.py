@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from dataclasses import replace as _replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -40,29 +39,30 @@ class Condition:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Condition:
         """The same condition with a function applied to each of its images."""
-        return _replace(
-            self,
-            source=function(self.source),
-            concat=None if self.concat is None else function(self.concat),
-            known=None
-            if self.known is None
-            else (function(self.known[0]), function(self.known[1])),
-        )
+        concat = None if self.concat is None else function(self.concat)
+        known = self.known and (function(self.known[0]), function(self.known[1]))
+        return _replace(self, source=function(self.source), concat=concat, known=known)
 
     def crop(self, top: int, left: int, height: int, width: int) -> Condition:
         """The condition of a window inside this one."""
         return self.map(lambda image: image[..., top : top + height, left : left + width])
 
     def pad(self, bottom: int, right: int) -> Condition:
-        """The condition grown at the bottom and right by repeating its edge."""
-        if bottom == right == 0:
-            return self
-        like, edges = self.source, (0, right, 0, bottom)  # torch does not pad a mask of bool
-        return self.map(lambda image: F.pad(image.to(like.dtype), edges, mode="replicate"))
+        """The condition grown at the bottom and right by its mirror image, as far as need be."""
+        return self.map(lambda image: _mirrored(_mirrored(image, bottom, -2), right, -1))
 
     def to(self, device: torch.device) -> Condition:
         """The condition with its images on a device."""
         return self.map(lambda image: image.to(device))
+
+
+def _mirrored(image: Tensor, more: int, dimension: int) -> Tensor:
+    if not more:
+        return image
+    size = image.shape[dimension]
+    place = torch.arange(size, size + more, device=image.device) % (2 * size)
+    beyond = image.index_select(dimension, torch.minimum(place, 2 * size - 1 - place))
+    return torch.cat([image, beyond], dimension)
 
 
 def concatenate(condition: Condition, *images: Tensor) -> Condition:

@@ -173,7 +173,7 @@ class _Window:
     watch: Callable[[StepEvent], None] | None
 
     def condition(self, condition: Callable[[Box], Condition]) -> Condition:
-        """The condition of the grown window; beyond the picture its edge is repeated."""
+        """The condition of the grown window; beyond the picture its mirror image."""
         inside = self.grown.clip(self.picture)
         known = condition(inside).to(self.engine.device)
         return known.pad(self.grown.height - inside.height, self.grown.width - inside.width)

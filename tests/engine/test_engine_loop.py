@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from engine_oracles import few
 from engine_rig import (
     EVERYTHING,
@@ -137,9 +137,14 @@ def test_corners_of_the_shipped_network_s_tiles_do_not_show() -> None:
     assert_tiles_do_not_show(rig, [METHODS["faithful"]], [(90_000, 2)])
 
 
+def mirrored(image: Tensor, bottom: int, right: int) -> Tensor:
+    frame = ((0, 0), (0, 0), (0, bottom), (0, right))
+    return torch.from_numpy(np.pad(image.numpy(), frame, "symmetric"))
+
+
 def padded(rig: Rig) -> tuple[Condition, int, int]:
     bottom, right = -rig.height % 64, -rig.width % 64
-    images = [F.pad(i, (0, right, 0, bottom), "replicate") for i in (rig.source, rig.concat)]
+    images = [mirrored(image, bottom, right) for image in (rig.source, rig.concat)]
     return Condition(*images, NUMBERS), rig.height + bottom, rig.width + right
 
 
@@ -161,8 +166,8 @@ def test_several_steps_are_the_published_chain_on_the_padded_picture() -> None:
     denoiser, times, seed = rig.denoiser(), [1.0, 2 / 3, 1 / 3, 0.0], 11
     y, everywhere = known.source, Box(0, 0, height, width)
     known = known.with_numbers(look=0.5)
-    mask = F.pad(rig.mask, (0, width - 90, 0, height - 150), "replicate") > 0.5
-    values = F.pad(rig.values, (0, width - 90, 0, height - 150), "replicate")
+    mask = mirrored(rig.mask, height - 150, width - 90) > 0.5
+    values = mirrored(rig.values, height - 150, width - 90)
     with torch.inference_mode():
         x = y + 0.1 * noise_at(everywhere, 3, seed=seed, step=0)
         for i, (t, s) in enumerate(pairwise(times)):
