@@ -11,18 +11,25 @@ from restorekit.jobs.scan import Source
 
 
 def check(given: Mapping[str, Path]) -> None:
-    """UsageError where something named is not there, before any work."""
+    """UsageError where something named is not there, or is a pipe or the like, before any work."""
     for name, path in given.items():
         if not path.exists():
             raise UsageError(f"--{name} {path}: there is no such file or folder")
+        if not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+            raise UsageError(f"--{name} {path} is no regular file and no folder")
 
 
 def of(source: Source, given: Mapping[str, Path]) -> dict[str, Path]:
-    """The files that go with a source, by the name of the input; ImageError where one is missing.
+    """The files that go with a source, by the name of the input; ImageError where one is missing or
+    is a pipe or the like.
 
     In a folder it lies where the source lies in its own, under the same name; its ending may differ.
     """
-    return {name: _beside(source, name, path) for name, path in given.items()}
+    files = {name: _beside(source, name, path) for name, path in given.items()}
+    for name, path in files.items():
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ImageError(f"{path}, the {name} of {source.path}, is no regular file")
+    return files
 
 
 def _beside(source: Source, name: str, given: Path) -> Path:
