@@ -160,6 +160,8 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
         (each, to, scan.targets(found, to, kind, ending, loaded.task.exact))
         for each, to, ending in alternatives.runs(settings, out, suffix, samples)
     ]
+    for _, _, planned in runs:
+        companions.check_kept(planned, beside)
 
     from restorekit.jobs import run as jobs  # torch is needed from here on
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from restorekit.errors import ImageError, UsageError
 from restorekit.images.formats import is_image_suffix
-from restorekit.jobs.scan import Source
+from restorekit.jobs.scan import Source, Target, place
 
 
 def check(given: Mapping[str, Path]) -> None:
@@ -17,6 +19,20 @@ def check(given: Mapping[str, Path]) -> None:
             raise UsageError(f"--{name} {path}: there is no such file or folder")
         if not (path.is_file() or path.is_dir()):  # a pipe would be waited for
             raise UsageError(f"--{name} {path} is no regular file and no folder")
+
+
+def check_kept(planned: Iterable[Target], given: Mapping[str, Path]) -> None:
+    """UsageError where a result would replace an image that goes with a picture, before any work."""
+    planned = list(planned)
+    there = {place(target.path) for target in planned if os.path.lexists(target.path)}
+    for source in (target.source for target in planned if there):
+        with suppress(ImageError):  # of one that is missing its picture's failure tells
+            for name, path in of(source, given).items():
+                if place(path) in there:
+                    raise UsageError(
+                        f"{path} is the {name} of {source.path} and would be overwritten; give "
+                        "another -o"
+                    )
 
 
 def of(source: Source, given: Mapping[str, Path]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from outer_kit import Run, one_sentence, save
+from outer_kit import Run, hole, one_sentence, save, tree
 
 USAGE = [
     (["--scale", "0"], "--scale", "above 0"),
@@ -164,6 +164,21 @@ def test_out_equal_to_the_input_is_refused(upscale: Run, tmp_path: Path) -> None
     link.symlink_to(photo)
     assert upscale(photo, "-o", link, "--overwrite").code == 2
     assert photo.read_bytes() == before
+
+
+def test_a_mask_is_not_overwritten(inpaint: Run, tmp_path: Path) -> None:
+    photo, masks = save(tmp_path / "in" / "a.png"), tmp_path / "masks"
+    mask = hole(masks / "a.png")
+    before = mask.read_bytes()
+    for given in (masks, mask):
+        for out in (masks, mask):
+            ran = inpaint(photo.parent, "-o", out, "--mask", given, "--overwrite")
+            assert ran.code == 2, (given, out, ran)
+            one_sentence(ran.err, f"{mask} is the mask of {photo} and would be overwritten")
+    assert tree(masks) == {"a.png": before}
+    ran = inpaint(photo, "-o", masks, "--mask", masks, "--suffix", "_filled")
+    assert ran.code == 0, ran.err
+    assert sorted(tree(masks)) == ["a.png", "a_filled.png"]
 
 
 def test_one_file_as_out_for_many_pictures_is_refused(upscale: Run, tmp_path: Path) -> None:
