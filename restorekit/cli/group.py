@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from restorekit.cli.paths import Place
+
 BUILT_IN = {
     "compare": ("restorekit.cli.compare", "Compare two folders of results"),
     "demo": ("restorekit.cli.demo", "Upscale bundled photographs and show before and after"),
@@ -66,7 +68,7 @@ class Commands(click.Group):
 )
 @click.option(
     "--plugin",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Place(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     is_eager=True,
     expose_value=False,

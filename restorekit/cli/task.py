@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from restorekit.api import split_options
+from restorekit.cli.paths import PLACE, Place
 from restorekit.errors import DeviceError, ModelError, UsageError
 from restorekit.images.failures import shown
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
@@ -27,15 +28,21 @@ def task_command(loaded: LoadedTask) -> click.Command:
     own = [click_option(option) for option in task.options]
     common = [click_option(option) for option in COMMON_OPTIONS if _offered(option, loaded)]
     companions = [
-        click.Option([f"--{c.name}"], metavar="FILE|FOLDER", required=c.required, help=c.help)
+        click.Option(
+            [f"--{c.name}"],
+            type=Place(),
+            metavar="FILE|FOLDER",
+            required=c.required,
+            help=c.help,
+        )
         for c in task.companions
     ]
     files: list[click.Parameter] = [
-        click.Argument(["photos"], nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.Argument(["photos"], nargs=-1, required=True, type=PLACE),
         click.Option(
             ["-o", "--out"],
             required=True,
-            type=click.Path(),
+            type=Place(),
             help="Folder for the results (or a file, for one file); the tree is mirrored.",
         ),
         click.Option(

@@ -113,6 +113,46 @@ def test_strange_paths_are_told(upscale: Run, tmp_path: Path, name: str) -> None
     assert repr(name)[1:-1][:4] in ran.err
 
 
+EMPTY = [
+    ("upscale", "", "-o", "out"),
+    ("upscale", "a.png", "", "-o", "out"),
+    ("upscale", "a.png", "-o", ""),
+    ("upscale", "a.png", "-o", "out", "--model", ""),
+    ("inpaint", "a.png", "-o", "out", "--mask", ""),
+    ("denoise-render", "a.png", "-o", "out", "--albedo", ""),
+    ("--plugin", "", "upscale", "a.png", "-o", "out"),
+    ("compare", "", "a.png"),
+    ("compare", "a.png", "a.png", "--json", ""),
+    ("demo", "-o", ""),
+    ("evaluate", "upscale", "--data", ""),
+    ("evaluate", "upscale", "--data", ".", "--inputs", ""),
+    ("evaluate", "inpaint", "--data", ".", "--inputs", "image=.", "--inputs", "mask="),
+    ("evaluate", "upscale", "--data", ".", "--model", ""),
+    ("evaluate", "upscale", "--data", ".", "--report", ""),
+    ("models", "show", ""),
+    ("models", "verify", ""),
+    ("models", "average", "", "a.png", "-o", "out"),
+    ("plugins", "new", "mist", "-o", ""),
+    ("schedules", "plot", "-o", ""),
+    ("schedules", "plot", "--picture", ""),
+    ("train", "upscale", "--data", "", "--config", "a.toml", "-o", "out"),
+    ("train", "upscale", "--data", ".", "--config", "a.toml", "-o", "out", "--start-from", ""),
+]
+
+
+@pytest.mark.parametrize("command", EMPTY, ids=" ".join)
+def test_an_empty_path_is_not_the_current_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    photo = save(tmp_path / "a.png")
+    before = photo.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    ran = run(*command)
+    assert ran.code == 2, ran
+    one_sentence(ran.err)
+    assert tree(tmp_path) == {"a.png": before}
+
+
 def test_no_photos_or_no_out_is_a_usage_error(run: Run, photo: Path) -> None:
     assert run("upscale").code == 2
     assert run("upscale", photo).code == 2
