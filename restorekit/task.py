@@ -33,7 +33,8 @@ class Option:
 
     kind: float, int, str, bool, "size" (WIDTHxHEIGHT, given to hooks as (width, height)) or "area"
     (pixels, as 40MP, 500KP or a number; given as a whole number).
-    minimum and maximum are inclusive unless `open_minimum`; choices are for str.
+    minimum and maximum are inclusive unless `open_minimum`; choices are for str. What else a value
+    must be, a subclass checks in `check`.
     """
 
     name: str
