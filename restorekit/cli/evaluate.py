@@ -272,16 +272,16 @@ def _weights(loaded: LoadedTask, model: str | None) -> dict[str, str]:
 
 
 def restoring(loaded: LoadedTask, options: Mapping[str, Any], common: Mapping[str, Any]) -> Method:
-    """A method of `restorekit.evaluation` that restores with these options."""
+    """A method of `restorekit.evaluation` that restores with these options. Raises UsageError."""
+    from restorekit.cli.task import restorer
     from restorekit.evaluation import as_rgb
-    from restorekit.jobs.restorer import Restorer
     from restorekit.jobs.settings import Settings
 
-    restorer = Restorer(loaded, options, Settings.of(loaded.task, common))
+    made = restorer(loaded, options, Settings.of(loaded.task, common))
     beside = loaded.task.inputs[1:]
 
     def method(case: Case, size: tuple[int, int]) -> np.ndarray:  # noqa: ARG001 (the task's choice)
         companions = {name: case.inputs[name] for name in beside if name in case.inputs}
-        return as_rgb(restorer(case.picture, companions=companions))
+        return as_rgb(made(case.picture, companions=companions))
 
     return method

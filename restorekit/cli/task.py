@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from restorekit.images.failures import shown
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
 from restorekit.plugins import LoadedTask
 from restorekit.task import Option, Task
+
+if TYPE_CHECKING:
+    from restorekit.jobs.restorer import Restorer
 
 FORMATS = ("keep", "png", "jpg", "webp", "tiff", "gif", "avif", "jp2")
 
@@ -172,23 +175,22 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
 
     from restorekit.jobs import run as jobs  # torch is needed from here on
 
-    check_machine(loaded, settings)
     saved, report = jobs.Saving(**saving), jobs.Report(0)
-    restorers = [jobs.Restorer(loaded, options, each) for each, _, _ in runs]
+    restorers = [restorer(loaded, options, each) for each, _, _ in runs]
     say = (lambda _: None) if quiet else (lambda text: click.echo(shown(text), err=True))
     for note in (*loaded.problems, *found.notes):
         say(f"note: {note}")
     if only_plan:
         return max(
-            show_plan(jobs.Stages.of(restorer, planned, to, saved, shard, beside))
-            for restorer, (_, to, planned) in zip(restorers, runs, strict=True)
+            show_plan(jobs.Stages.of(each, planned, to, saved, shard, beside))
+            for each, (_, to, planned) in zip(restorers, runs, strict=True)
         )
     started = time.monotonic()
     count = samples * sum(shard.holds(source) for source in found.sources)
     with Progress(count, quiet) as progress:
-        for restorer, (_, to, planned) in zip(restorers, runs, strict=True):
+        for each, (_, to, planned) in zip(restorers, runs, strict=True):
             jobs.run(
-                restorer,
+                each,
                 planned,
                 to,
                 saved,
@@ -215,14 +217,12 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     return report.exit_code
 
 
-def check_machine(loaded: LoadedTask, settings: Settings) -> None:
-    """UsageError where the device or the model that was named is not here."""
-    from restorekit import device
-    from restorekit.models.find import find
+def restorer(loaded: LoadedTask, options: Mapping[str, Any], settings: Settings) -> Restorer:
+    """A Restorer; UsageError where the device or the model that was named is not here, or is none."""
+    from restorekit.jobs.restorer import Restorer
 
     try:
-        device.choose(settings.device)
-        find(settings.model, loaded.hooks)
+        return Restorer(loaded, options, settings)
     except (DeviceError, ModelError) as error:
         raise UsageError(str(error)) from error
 
