@@ -164,7 +164,7 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     companions.check(beside)
 
     shard = scan.Shard.of(part)
-    found = scan.scan(photos, out, beside=bool(suffix) and samples == 1)
+    found = scan.scan(photos, out, bool(suffix) and samples == 1, beside.values())
     scan.check_out(photos, place)
     runs = [
         (each, to, scan.targets(found, to, kind, ending, loaded.task.exact))
