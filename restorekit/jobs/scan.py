@@ -45,7 +45,12 @@ class Found:
 
 def check_out(named: Sequence[Path], out: str) -> None:
     """UsageError where one picture is to become a file of a format that is not written, which would
-    make a folder of that name."""
+    make a folder of that name, or where a new folder is to have the name of a picture."""
+    if out.endswith(("/", os.sep)) and one_file(Path(out)):
+        raise UsageError(
+            f"-o {out} is a folder by its slash and a picture by its name; leave the slash out, or make "
+            "the folder first"
+        )
     ending = Path(os.path.basename(out)).suffix  # noqa: PTH119 (Path would drop a slash at the end)
     folder = not ending or os.path.lexists(out)
     if not folder and not is_image_suffix(out) and len(named) == 1 and not named[0].is_dir():

@@ -279,6 +279,19 @@ def test_a_file_of_no_format_that_is_written_is_refused(
     assert not (tmp_path / name).exists()
 
 
+def test_a_new_folder_named_as_a_picture_is_refused(
+    upscale: Run, photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.png"
+    ran = upscale(photo, "-o", f"{out}/")
+    assert ran.code == 2
+    one_sentence(ran.err, f"-o {out}/", "slash")
+    assert not out.exists()
+    out.mkdir()
+    assert upscale(photo, "-o", f"{out}/").code == 0
+    assert sorted(tree(out)) == [photo.name]
+
+
 def test_a_folder_may_have_a_dot_in_its_name(upscale: Run, photo: Path, tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png")
     (tmp_path / "there.v2").mkdir()
