@@ -18,6 +18,9 @@ SPEC_VERSION = 1
 """Version of the hook specification in `restorekit.hookspecs`; a plugin states the one it was
 written for."""
 
+LONGEST_SIDE = 2**31 - 1
+"""Pixels of the longest side that a size may have: PNG's own limit."""
+
 LOOKS = ("faithful", "sharp")
 RESERVED_OPTIONS = frozenset(
     {"look", "fidelity", "strength", "steps", "seed", "tile", "device", "model"}
@@ -33,7 +36,8 @@ class Option:
 
     kind: float, int, str, bool, "size" (WIDTHxHEIGHT, given to hooks as (width, height)) or "area"
     (pixels, as 40MP, 500KP or a number; given as a whole number).
-    minimum and maximum are inclusive unless `open_minimum`; choices are for str.
+    minimum and maximum are inclusive unless `open_minimum`; choices are for str. What else a value
+    must be, a subclass checks in `check`.
     """
 
     name: str
@@ -115,15 +119,17 @@ def _size(flag: str, value: Any) -> tuple[int, int]:
             raise ValueError("not whole")
     except (TypeError, ValueError, OverflowError):
         raise UsageError(f"{flag} {value!r} is no size; write WIDTHxHEIGHT, as 3840x2160") from None
-    if width < 1 or height < 1:
-        raise UsageError(f"{flag} {value!r} is no size; both sides are at least 1")
+    if not (1 <= width <= LONGEST_SIDE and 1 <= height <= LONGEST_SIDE):
+        raise UsageError(
+            f"{flag} {value!r} is no size; both sides are at least 1 and at most {LONGEST_SIDE}"
+        )
     return width, height
 
 
 def _area(flag: str, value: Any) -> int:
     parts = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([KM]?)P?", str(value).strip(), re.IGNORECASE)
     pixels = float(parts[1]) * {"": 1, "K": 1e3, "M": 1e6}[parts[2].upper()] if parts else 0.0
-    if isinstance(value, bool) or pixels < 1:
+    if isinstance(value, bool) or not 1 <= pixels < math.inf:
         raise UsageError(f"{flag} {value!r} is no number of pixels; write it as 40MP")
     return round(pixels)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from restorekit.cli.paths import PLACE
 from restorekit.cli.scores import (
     METRICS,
     SHOWN,
@@ -26,8 +27,6 @@ from restorekit.images.failures import shown
 if TYPE_CHECKING:
     from restorekit.evaluation import Case, Results
     from restorekit.metrics import Metric
-
-PLACE = click.Path(path_type=Path)
 
 
 @click.command(name="compare")

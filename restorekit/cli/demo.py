@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from restorekit.cli.paths import PLACE
 from restorekit.errors import UsageError
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left")
@@ -15,7 +16,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left")
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     default=Path("demo"),
     show_default=True,
     help="Folder for the page and the pictures.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restorekit.cli.paths import PLACE
 from restorekit.cli.scores import (
     METRICS,
     SHOWN,
@@ -62,7 +63,7 @@ def command() -> None:
 OWN: list[click.Parameter] = [
     click.Option(
         ["--data", "truths"],
-        type=click.Path(path_type=Path),
+        type=PLACE,
         required=True,
         help="Folder of clean pictures.",
     ),
@@ -88,12 +89,8 @@ OWN: list[click.Parameter] = [
     click.Option(
         ["--device"], default="auto", show_default=True, help="auto, cuda, mps, xpu or cpu."
     ),
-    click.Option(
-        ["--json", "json_out"], type=click.Path(path_type=Path), help="Write the scores here."
-    ),
-    click.Option(
-        ["--report"], type=click.Path(path_type=Path), help="Write a page with sliders here."
-    ),
+    click.Option(["--json", "json_out"], type=PLACE, help="Write the scores here."),
+    click.Option(["--report"], type=PLACE, help="Write a page with sliders here."),
 ]
 
 
@@ -244,7 +241,7 @@ def sweep(
 def input_folders(loaded: LoadedTask, given: Sequence[str]) -> dict[str, Path]:
     """A folder for each input of the task, from --inputs; the first may come without its name.
 
-    Raises UsageError where the first is missing, or one has two folders.
+    Raises UsageError where the first is missing, one has two folders, or a name is empty.
     """
     names = loaded.task.inputs
     found: dict[str, Path] = {}
@@ -252,6 +249,8 @@ def input_folders(loaded: LoadedTask, given: Sequence[str]) -> dict[str, Path]:
         name, sign, folder = text.partition("=")
         named = bool(sign) and name in names
         key, place = (name, folder) if named else (names[0], text)
+        if not place:
+            raise UsageError(f"--inputs {text!r} names no folder; write {key}=DIR")
         if key in found:
             raise UsageError(
                 f"--inputs has two folders of {key}, {found[key]} and {place}; the task takes one of "
@@ -273,16 +272,16 @@ def _weights(loaded: LoadedTask, model: str | None) -> dict[str, str]:
 
 
 def restoring(loaded: LoadedTask, options: Mapping[str, Any], common: Mapping[str, Any]) -> Method:
-    """A method of `restorekit.evaluation` that restores with these options."""
+    """A method of `restorekit.evaluation` that restores with these options. Raises UsageError."""
+    from restorekit.cli.task import restorer
     from restorekit.evaluation import as_rgb
-    from restorekit.jobs.restorer import Restorer
     from restorekit.jobs.settings import Settings
 
-    restorer = Restorer(loaded, options, Settings.of(loaded.task, common))
+    made = restorer(loaded, options, Settings.of(loaded.task, common))
     beside = loaded.task.inputs[1:]
 
     def method(case: Case, size: tuple[int, int]) -> np.ndarray:  # noqa: ARG001 (the task's choice)
         companions = {name: case.inputs[name] for name in beside if name in case.inputs}
-        return as_rgb(restorer(case.picture, companions=companions))
+        return as_rgb(made(case.picture, companions=companions))
 
     return method

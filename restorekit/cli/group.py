@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from restorekit.cli.paths import Place
+
 BUILT_IN = {
     "compare": ("restorekit.cli.compare", "Compare two folders of results"),
     "demo": ("restorekit.cli.demo", "Upscale bundled photographs and show before and after"),
@@ -20,6 +22,9 @@ BUILT_IN = {
 }
 
 
+TELLING = ("doctor", "plugins")  # which say themselves what cannot be used
+
+
 class Commands(click.Group):
     """Built-in commands and tasks by name; nothing is imported before it is asked for."""
 
@@ -30,7 +35,10 @@ class Commands(click.Group):
         return [*sorted(set(plugins.tasks()) - set(BUILT_IN)), *sorted(BUILT_IN)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of a name, importing what it needs."""
+        """The command of a name, importing what it needs; UsageError for a plain file that was named
+        as a plugin and cannot be used."""
+        if cmd_name not in TELLING:
+            _check_files()
         if cmd_name in BUILT_IN:
             module = importlib.import_module(BUILT_IN[cmd_name][0])
             return module.command
@@ -66,7 +74,7 @@ class Commands(click.Group):
 )
 @click.option(
     "--plugin",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Place(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     is_eager=True,
     expose_value=False,
@@ -83,6 +91,24 @@ def _with_files(paths: Sequence[Path]) -> None:
 
     for path in paths:
         listing.add_file(path)
+
+
+def _check_files() -> None:
+    import os
+
+    from restorekit.listing import FILES
+
+    if not os.environ.get(FILES):  # looking for plugins takes a while
+        return
+    from restorekit import plugins
+    from restorekit.errors import PluginError, UsageError
+
+    for listing in plugins.listings():
+        if listing.is_file:
+            try:
+                plugins.check(listing)
+            except PluginError as error:
+                raise UsageError(str(error)) from error
 
 
 def _own_alone() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from restorekit.cli.paths import PLACE, Place
 from restorekit.errors import RestoreError
 
 
@@ -38,7 +39,7 @@ def list_models() -> None:
 
 
 @command.command(name="show")
-@click.argument("model")
+@click.argument("model", type=Place())
 def show(model: str) -> None:
     """The card of MODEL (a name or a file), as JSON."""
     from dataclasses import asdict
@@ -50,7 +51,7 @@ def show(model: str) -> None:
 
 
 @command.command(name="verify")
-@click.argument("names", metavar="[MODEL]...", nargs=-1)
+@click.argument("names", metavar="[MODEL]...", nargs=-1, type=Place())
 def verify(names: tuple[str, ...]) -> int:
     """Check hashes and shapes of MODELs, or of all installed ones."""
     import torch
@@ -72,9 +73,9 @@ def verify(names: tuple[str, ...]) -> int:
 
 
 @command.command(name="average")
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The new file.")
+@click.argument("first", type=PLACE)
+@click.argument("second", type=PLACE)
+@click.option("-o", "--out", type=PLACE, required=True, help="The new file.")
 @click.option("--share", type=float, default=0.5, show_default=True, help="SECOND's.")
 def average(first: Path, second: Path, out: Path, share: float) -> None:
     """Write the weighted mean of two model files, of which one was trained from the other."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restorekit.cli.paths import PLACE
 from restorekit.errors import PluginError, RestoreError, UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _named(name: str) -> list[Listing]:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Folder of the package; by default restorekit-NAME.",
 )
 def new(name: str, out: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restorekit.cli.paths import Place
 from restorekit.errors import RestoreError, UsageError
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ def command() -> None:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Place(path_type=Path, dir_okay=False),
     default=Path("schedules.svg"),
     show_default=True,
     help="The drawing, an SVG file.",
 )
 @click.option(
     "--picture",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=Place(path_type=Path, exists=True, dir_okay=False),
     help="A photograph to corrupt; by default one that comes with scikit-image.",
 )
 def plot(names: tuple[str, ...], out: Path, picture: Path | None) -> None:

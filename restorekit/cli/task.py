@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restorekit.api import split_options
+from restorekit.cli.paths import PLACE, Place
 from restorekit.errors import DeviceError, ModelError, UsageError
 from restorekit.images.failures import shown
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
 from restorekit.plugins import LoadedTask
 from restorekit.task import Option, Task
+
+if TYPE_CHECKING:
+    from restorekit.jobs.restorer import Restorer
 
 FORMATS = ("keep", "png", "jpg", "webp", "tiff", "gif", "avif", "jp2")
 
@@ -27,15 +31,21 @@ def task_command(loaded: LoadedTask) -> click.Command:
     own = [click_option(option) for option in task.options]
     common = [click_option(option) for option in COMMON_OPTIONS if _offered(option, loaded)]
     companions = [
-        click.Option([f"--{c.name}"], metavar="FILE|FOLDER", required=c.required, help=c.help)
+        click.Option(
+            [f"--{c.name}"],
+            type=Place(),
+            metavar="FILE|FOLDER",
+            required=c.required,
+            help=c.help,
+        )
         for c in task.companions
     ]
     files: list[click.Parameter] = [
-        click.Argument(["photos"], nargs=-1, required=True, type=click.Path(path_type=Path)),
+        click.Argument(["photos"], nargs=-1, required=True, type=PLACE),
         click.Option(
             ["-o", "--out"],
             required=True,
-            type=click.Path(),
+            type=Place(),
             help="Folder for the results (or a file, for one file); the tree is mirrored.",
         ),
         click.Option(
@@ -154,32 +164,33 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     companions.check(beside)
 
     shard = scan.Shard.of(part)
-    found = scan.scan(photos, out, beside=bool(suffix) and samples == 1)
+    found = scan.scan(photos, out, bool(suffix) and samples == 1, beside.values())
     scan.check_out(photos, place)
     runs = [
         (each, to, scan.targets(found, to, kind, ending, loaded.task.exact))
         for each, to, ending in alternatives.runs(settings, out, suffix, samples)
     ]
+    for _, _, planned in runs:
+        companions.check_kept(planned, beside)
 
     from restorekit.jobs import run as jobs  # torch is needed from here on
 
-    check_machine(loaded, settings)
     saved, report = jobs.Saving(**saving), jobs.Report(0)
-    restorers = [jobs.Restorer(loaded, options, each) for each, _, _ in runs]
+    restorers = [restorer(loaded, options, each) for each, _, _ in runs]
     say = (lambda _: None) if quiet else (lambda text: click.echo(shown(text), err=True))
     for note in (*loaded.problems, *found.notes):
         say(f"note: {note}")
     if only_plan:
         return max(
-            show_plan(jobs.Stages.of(restorer, planned, to, saved, shard, beside))
-            for restorer, (_, to, planned) in zip(restorers, runs, strict=True)
+            show_plan(jobs.Stages.of(each, planned, to, saved, shard, beside))
+            for each, (_, to, planned) in zip(restorers, runs, strict=True)
         )
     started = time.monotonic()
     count = samples * sum(shard.holds(source) for source in found.sources)
     with Progress(count, quiet) as progress:
-        for restorer, (_, to, planned) in zip(restorers, runs, strict=True):
+        for each, (_, to, planned) in zip(restorers, runs, strict=True):
             jobs.run(
-                restorer,
+                each,
                 planned,
                 to,
                 saved,
@@ -206,14 +217,12 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     return report.exit_code
 
 
-def check_machine(loaded: LoadedTask, settings: Settings) -> None:
-    """UsageError where the device or the model that was named is not here."""
-    from restorekit import device
-    from restorekit.models.find import find
+def restorer(loaded: LoadedTask, options: Mapping[str, Any], settings: Settings) -> Restorer:
+    """A Restorer; UsageError where the device or the model that was named is not here, or is none."""
+    from restorekit.jobs.restorer import Restorer
 
     try:
-        device.choose(settings.device)
-        find(settings.model, loaded.hooks)
+        return Restorer(loaded, options, settings)
     except (DeviceError, ModelError) as error:
         raise UsageError(str(error)) from error
 

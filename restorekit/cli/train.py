@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from restorekit.cli.paths import PLACE
 from restorekit.errors import UsageError
 
 
@@ -15,16 +16,16 @@ from restorekit.errors import UsageError
 @click.option(
     "--data",
     "folders",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     multiple=True,
     required=True,
     help="A folder of photographs; may be given several times.",
 )
-@click.option("--config", type=click.Path(path_type=Path), required=True, help="The recipe, TOML.")
+@click.option("--config", type=PLACE, required=True, help="The recipe, TOML.")
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     required=True,
     help="Folder for checkpoint, log and plot.",
 )
@@ -32,7 +33,7 @@ from restorekit.errors import UsageError
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in OUT.")
 @click.option(
     "--start-from",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="A checkpoint of another run, or a model file, whose weights to begin with.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps, xpu or cpu.")
@@ -42,7 +43,7 @@ from restorekit.errors import UsageError
 @click.option(
     "--export",
     "model",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Also write the averaged weights as a model file.",
 )
 @click.option("--licence", default="Apache-2.0", show_default=True, help="Licence in its card.")

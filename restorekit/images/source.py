@@ -26,6 +26,7 @@ _READ_MODES = frozenset(
 _BYTES_PER_PIXEL = 32  # four channels of 64 bits: more than any picture that is read has
 _SMALL = 1 << 28  # bytes of a file that is no danger, whatever it holds
 _NEW_SUBFILE_TYPE, _BITS, _ORIENTATION, _SUB_FILES, _DNG_VERSION = 254, 258, 274, 330, 50706
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 _SURVEYS: dict[str, Callable[[BinaryIO, int], Survey]] = {
     "PNG": png_chunks.survey,
     "WEBP": webp.survey,
@@ -230,6 +231,12 @@ def _check_kind(path: Path, image: ImageFile) -> None:
             "its samples have more than 8 bits but lie so that only 8 would be read; save it again "
             "as RGB or grey with 16 bits a sample",
         )
+    if isinstance(image, Tiff) and _SIGNED in _formats(image):
+        raise unreadable(
+            path,
+            "its samples are signed, and where black and white lie among them is unknown; save it as "
+            "RGB or grey with 8 or 16 bits a sample, without a sign",
+        )
     if image.mode not in _READ_MODES:
         raise unreadable(
             path,
@@ -257,6 +264,12 @@ def _loses_bits(image: Tiff) -> bool:
     bits = image.tag_v2.get(_BITS, 1)
     deepest = max(bits if isinstance(bits, tuple) else (bits,))
     return deepest > 8 and image.mode not in ("CMYK", "I", "F") and _depth(image) == 8
+
+
+def _formats(image: Tiff) -> tuple[int, ...]:
+    """What the numbers of a TIFF are, for each channel or for all: unsigned, signed, floats."""
+    found = image.tag_v2.get(_SAMPLE_FORMAT, 1)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def _pages(image: ImageFile) -> tuple[int, ...]:

@@ -45,7 +45,12 @@ class Found:
 
 def check_out(named: Sequence[Path], out: str) -> None:
     """UsageError where one picture is to become a file of a format that is not written, which would
-    make a folder of that name."""
+    make a folder of that name, or where a new folder is to have the name of a picture."""
+    if out.endswith(("/", os.sep)) and one_file(Path(out)):
+        raise UsageError(
+            f"-o {out} is a folder by its slash and a picture by its name; leave the slash out, or make "
+            "the folder first"
+        )
     ending = Path(os.path.basename(out)).suffix  # noqa: PTH119 (Path would drop a slash at the end)
     folder = not ending or os.path.lexists(out)
     if not folder and not is_image_suffix(out) and len(named) == 1 and not named[0].is_dir():
@@ -55,14 +60,17 @@ def check_out(named: Sequence[Path], out: str) -> None:
         )
 
 
-def scan(named: Iterable[Path], out: Path, beside: bool = False) -> Found:
-    """Walk what was named; folders in full, by suffix, without hidden files, without `out`.
+def scan(
+    named: Iterable[Path], out: Path, beside: bool = False, companions: Iterable[Path] = ()
+) -> Found:
+    """Walk what was named; folders in full, by suffix, without hidden files, without `out` and without
+    the files and folders of the images that go with the pictures.
 
     beside: whether results may lie beside their sources; what a manifest in `out` says was made is
     then no source. UsageError where something named does not exist, is `out` itself unless `beside`,
     or holds no picture at all.
     """
-    named = list(named)
+    named, apart = list(named), (out, *companions)
     sources: dict[Path, Source] = {}  # by path: what is named twice is restored once
     others, notes, missed = 0, [], []
     for path in named:
@@ -74,9 +82,12 @@ def scan(named: Iterable[Path], out: Path, beside: bool = False) -> Found:
                 f"{out} is input and output at once; give -o another folder, or --suffix a word that "
                 "tells the results from their sources"
             )
-        if _inside(out, path):
-            notes.append(f"{out} lies inside {path}: what is in it is not taken as input")
-        files = list(_walk(path, out, notes, missed))
+        notes += [
+            f"{other} lies inside {path} and is not taken as input"
+            for other in apart
+            if _inside(other, path)
+        ]
+        files = list(_walk(path, apart, notes, missed))
         made = _made(files, path, out) if beside else set()
         if made:
             notes.append(
@@ -126,7 +137,11 @@ def _made(files: Iterable[Path], folder: Path, out: Path) -> set[Path]:
     return {f for f in files if manifest.made((below / f.relative_to(folder)).as_posix())}
 
 
-def _walk(folder: Path, out: Path, notes: list[str], missed: list[str]) -> Iterator[Path]:
+def _walk(
+    folder: Path, apart: Iterable[Path], notes: list[str], missed: list[str]
+) -> Iterator[Path]:
+    left_out = {os.path.realpath(path) for path in apart}
+
     def tell(error: OSError) -> None:
         missed.append(f"{error.filename}: the folder cannot be read: {error.strerror}")
 
@@ -138,9 +153,9 @@ def _walk(folder: Path, out: Path, notes: list[str], missed: list[str]) -> Itera
             for name in shown
             if (here / name).is_symlink()
         ]
-        folders[:] = [name for name in shown if not _same(here / name, out)]
+        folders[:] = [name for name in shown if os.path.realpath(here / name) not in left_out]
         for name in sorted(files):
-            if not name.startswith(".") and not _same(here / name, out):
+            if not name.startswith(".") and os.path.realpath(here / name) not in left_out:
                 yield here / name
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from outer_kit import Run, noise, pixels_of, python, save, tree
+from outer_kit import Run, hole, noise, notes_of, pixels_of, python, save, tree
 from PIL import Image
 
 NAMES = [
@@ -98,6 +98,22 @@ def test_out_inside_the_input_works_and_is_said(upscale: Run, tmp_path: Path) ->
     again = upscale(folder, "-o", out, "--overwrite")
     assert "1 found = 1 done" in again.err
     assert sorted(tree(folder)) == ["a.png", "sub/out/a.png"]
+
+
+def test_masks_inside_the_input_are_no_pictures_to_restore(inpaint: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    save(folder / "a.png")
+    hole(folder / "masks" / "a.png")
+    one = hole(folder / "mask.png")
+    ran = inpaint(folder, "-o", tmp_path / "one", "--mask", one, "--plan")
+    assert "2 found = 2 to do" in ran.out
+    assert f"{one} lies inside {folder} and is not taken as input" in notes_of(ran)
+    one.unlink()
+    ran = inpaint(folder, "-o", folder / "out", "--mask", folder / "masks")
+    assert ran.code == 0, ran.err
+    assert "1 found = 1 done" in ran.err
+    assert f"{folder / 'masks'} lies inside {folder} and is not taken as input" in notes_of(ran)
+    assert sorted(tree(folder / "out")) == ["a.png"]
 
 
 def test_one_picture_of_a_folder_into_a_file_inside_it(upscale: Run, tmp_path: Path) -> None:

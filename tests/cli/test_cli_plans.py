@@ -17,9 +17,7 @@ FAILS = {
     ),
     "no mask of its name": (("--mask", "masks"), "has no mask"),
     "a mask that is no picture": (("--mask", "text.png"), "text.png is not a picture"),
-    "a jump of one number": (("--mask", "mask.png", "--jump", "10"), "--jump '10'"),
     "too few steps to jump": (("--mask", "mask.png", "--jump", "10,10"), "give --steps 50"),
-    "an edge of no side": (("--expand", "up=3"), "--expand 'up=3'"),
     "no transparency": (("--mask", "alpha"), "the picture has no transparency"),
 }
 
@@ -50,6 +48,24 @@ def test_what_would_fail_fails_in_the_plan(inpaint: Run, here: Path, case: str) 
     done = inpaint("a.png", "-o", "out", *flags)
     assert done.code == 1
     assert f"failed: {first}" in done.err
+
+
+@pytest.mark.parametrize("plan", [(), ("--plan",)])
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (("--mask", "mask.png", "--jump", "10"), "--jump '10'"),
+        (("--expand", "up=3"), "--expand 'up=3'"),
+    ],
+)
+def test_options_are_looked_at_before_any_picture(
+    inpaint: Run, here: Path, flags: tuple[str, ...], word: str, plan: tuple[str, ...]
+) -> None:
+    before = tree(here)
+    ran = inpaint("a.png", "-o", "out", *flags, *plan)
+    assert ran.code == 2
+    one_sentence(ran.err, word)
+    assert tree(here) == before
 
 
 @pytest.mark.parametrize(

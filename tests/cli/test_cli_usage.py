@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from outer_kit import Run, one_sentence, save
+from outer_kit import Run, hole, one_sentence, save, tree
 
 USAGE = [
     (["--scale", "0"], "--scale", "above 0"),
@@ -40,6 +40,9 @@ USAGE = [
     (["--size", "nonsense"], "--size", "WIDTHxHEIGHT"),
     (["--size", "5"], "--size", "WIDTHxHEIGHT"),
     (["--size", "-5x5"], "--size", "WIDTHxHEIGHT"),
+    (["--size", "9" * 4000 + "x" + "9" * 4000], "--size", "at most 2147483647"),
+    (["--long-edge", "9" * 300], "--long-edge", "at most"),
+    (["--max-size", "9" * 400], "--max-size", "no number of pixels"),
     (["--format", "heic"], "--format", "'png'"),
     (["--quality", "101"], "--quality", "100"),
     (["--model", ""], "--model"),
@@ -113,6 +116,46 @@ def test_strange_paths_are_told(upscale: Run, tmp_path: Path, name: str) -> None
     assert repr(name)[1:-1][:4] in ran.err
 
 
+EMPTY = [
+    ("upscale", "", "-o", "out"),
+    ("upscale", "a.png", "", "-o", "out"),
+    ("upscale", "a.png", "-o", ""),
+    ("upscale", "a.png", "-o", "out", "--model", ""),
+    ("inpaint", "a.png", "-o", "out", "--mask", ""),
+    ("denoise-render", "a.png", "-o", "out", "--albedo", ""),
+    ("--plugin", "", "upscale", "a.png", "-o", "out"),
+    ("compare", "", "a.png"),
+    ("compare", "a.png", "a.png", "--json", ""),
+    ("demo", "-o", ""),
+    ("evaluate", "upscale", "--data", ""),
+    ("evaluate", "upscale", "--data", ".", "--inputs", ""),
+    ("evaluate", "inpaint", "--data", ".", "--inputs", "image=.", "--inputs", "mask="),
+    ("evaluate", "upscale", "--data", ".", "--model", ""),
+    ("evaluate", "upscale", "--data", ".", "--report", ""),
+    ("models", "show", ""),
+    ("models", "verify", ""),
+    ("models", "average", "", "a.png", "-o", "out"),
+    ("plugins", "new", "mist", "-o", ""),
+    ("schedules", "plot", "-o", ""),
+    ("schedules", "plot", "--picture", ""),
+    ("train", "upscale", "--data", "", "--config", "a.toml", "-o", "out"),
+    ("train", "upscale", "--data", ".", "--config", "a.toml", "-o", "out", "--start-from", ""),
+]
+
+
+@pytest.mark.parametrize("command", EMPTY, ids=" ".join)
+def test_an_empty_path_is_not_the_current_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    photo = save(tmp_path / "a.png")
+    before = photo.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    ran = run(*command)
+    assert ran.code == 2, ran
+    one_sentence(ran.err)
+    assert tree(tmp_path) == {"a.png": before}
+
+
 def test_no_photos_or_no_out_is_a_usage_error(run: Run, photo: Path) -> None:
     assert run("upscale").code == 2
     assert run("upscale", photo).code == 2
@@ -164,6 +207,21 @@ def test_out_equal_to_the_input_is_refused(upscale: Run, tmp_path: Path) -> None
     link.symlink_to(photo)
     assert upscale(photo, "-o", link, "--overwrite").code == 2
     assert photo.read_bytes() == before
+
+
+def test_a_mask_is_not_overwritten(inpaint: Run, tmp_path: Path) -> None:
+    photo, masks = save(tmp_path / "in" / "a.png"), tmp_path / "masks"
+    mask = hole(masks / "a.png")
+    before = mask.read_bytes()
+    for given in (masks, mask):
+        for out in (masks, mask):
+            ran = inpaint(photo.parent, "-o", out, "--mask", given, "--overwrite")
+            assert ran.code == 2, (given, out, ran)
+            one_sentence(ran.err, f"{mask} is the mask of {photo} and would be overwritten")
+    assert tree(masks) == {"a.png": before}
+    ran = inpaint(photo, "-o", masks, "--mask", masks, "--suffix", "_filled")
+    assert ran.code == 0, ran.err
+    assert sorted(tree(masks)) == ["a.png", "a_filled.png"]
 
 
 def test_one_file_as_out_for_many_pictures_is_refused(upscale: Run, tmp_path: Path) -> None:
@@ -219,6 +277,19 @@ def test_a_file_of_no_format_that_is_written_is_refused(
     assert ran.code == 2
     one_sentence(ran.err, f"-o {tmp_path / name}: .", "no format that restorekit writes", "slash")
     assert not (tmp_path / name).exists()
+
+
+def test_a_new_folder_named_as_a_picture_is_refused(
+    upscale: Run, photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.png"
+    ran = upscale(photo, "-o", f"{out}/")
+    assert ran.code == 2
+    one_sentence(ran.err, f"-o {out}/", "slash")
+    assert not out.exists()
+    out.mkdir()
+    assert upscale(photo, "-o", f"{out}/").code == 0
+    assert sorted(tree(out)) == [photo.name]
 
 
 def test_a_folder_may_have_a_dot_in_its_name(upscale: Run, photo: Path, tmp_path: Path) -> None:

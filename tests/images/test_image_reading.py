@@ -368,7 +368,16 @@ def test_a_thumbnail_page_is_no_second_page(tmp_path: Path) -> None:
 
 def test_samples_without_a_known_range_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.int32)).save(tmp_path / "a.tif")
+    signed, unsigned = (struct.pack("<HHLL", 339, 3, 1, kind) for kind in (2, 1))
+    data = (tmp_path / "a.tif").read_bytes().replace(signed, unsigned)
+    (tmp_path / "a.tif").write_bytes(data)
     assert "mode I" in refusal(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32])
+def test_signed_samples_are_refused(tmp_path: Path, kind: type) -> None:
+    Image.fromarray(np.zeros((4, 4), kind)).save(tmp_path / "a.tif", tiffinfo={339: 2})
+    assert "its samples are signed" in refusal(tmp_path / "a.tif")
 
 
 def test_a_camera_raw_is_not_taken_for_its_thumbnail(tmp_path: Path) -> None:

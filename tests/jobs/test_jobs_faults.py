@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from outer_kit import Run, bomb, noise, save, tree
+from outer_kit import Run, bomb, noise, one_sentence, save, tree
 
 from restorekit.errors import DeviceError
 from restorekit.images import encode as encode_module
@@ -256,6 +256,23 @@ def test_a_pipe_is_not_waited_for(upscale: Run, folder: Path, tmp_path: Path) ->
     assert ran.code == 1
     assert "pipe.png is no regular file" in ran.err
     assert "4 done" in ran.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
+@pytest.mark.parametrize("flags", [(), ("--plan",)])
+def test_a_mask_that_is_a_pipe_is_not_waited_for(
+    inpaint: Run, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    photo, masks = save(tmp_path / "a.png"), tmp_path / "masks"
+    masks.mkdir()
+    os.mkfifo(masks / "a.png")
+    ran = inpaint(photo, "-o", tmp_path / "out", "--mask", masks / "a.png", *flags)
+    assert ran.code == 2
+    one_sentence(ran.err, f"--mask {masks / 'a.png'} is no regular file")
+    ran = inpaint(photo, "-o", tmp_path / "out", "--mask", masks, *flags)
+    assert ran.code == 1
+    assert f"{masks / 'a.png'}, the mask of {photo}, is no regular file" in ran.err + ran.out
+    assert tree(tmp_path / "out") == {}
 
 
 def test_a_picture_above_the_limit_is_refused_by_name(

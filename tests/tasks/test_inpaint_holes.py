@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from restorekit_inpaint import holes, margins, scratches
+from restorekit_inpaint import TASK, holes, scratches
+from restorekit_inpaint.forms import margins
 from task_kit import blot, inpainted, restorer, texture, unchanged
 
 import restorekit as rk
@@ -186,6 +187,8 @@ def test_margins_that_are_none(text: str) -> None:
         margins(text)
     assert repr(text) in str(raised.value)
     assert "left=64,right=64" in str(raised.value)
+    with pytest.raises(rk.UsageError, match="left=64,right=64"):
+        TASK.check_options({"expand": text})
 
 
 @pytest.mark.user("H3")

@@ -8,13 +8,13 @@ around each pixel.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import restorekit as rk
+from restorekit_inpaint.forms import Formed, jump, margins
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,13 +40,14 @@ TASK = rk.Task(
             minimum=0,
             maximum=1,
         ),
-        rk.Option("expand", str, "", "Grow the picture: left=N,right=N,top=N,bottom=N."),
-        rk.Option(
+        Formed("expand", str, "", "Grow the picture: left=N,right=N,top=N,bottom=N.", read=margins),
+        Formed(
             "jump",
             str,
             "",
             "N,M: after every N of the --steps go N back with new noise, M times over the same stretch "
             "(RePaint), for models of pictures as such.",
+            read=jump,
         ),
         rk.Option("mask_fit", bool, False, "Resize a mask that is not of the picture's size."),
         rk.Option("save_mask", bool, False, "Write the mask, grown, and not the filled picture."),
@@ -195,24 +196,3 @@ def restorekit_degrade(
     from restorekit_inpaint.degrade import degrade
 
     return degrade(clean, options, seed)
-
-
-def margins(text: str) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) from "left=N,…"; UsageError, one sentence, for anything else."""
-    found: dict[str, int] = {"top": 0, "bottom": 0, "left": 0, "right": 0}
-    for part in filter(None, text.replace(" ", "").split(",")):
-        side = re.fullmatch(r"(top|bottom|left|right)=(\d{1,4})", part)
-        if not side:
-            raise rk.UsageError(
-                f"--expand {text!r}: write it as left=64,right=64, with sides left, right, top, bottom"
-            )
-        found[side[1]] = int(side[2])
-    return found["top"], found["bottom"], found["left"], found["right"]
-
-
-def jump(text: str) -> tuple[int, int] | None:
-    """(steps, times) from "10,10", None from nothing; UsageError, one sentence, for anything else."""
-    found = re.fullmatch(r"([1-9]\d{0,2}),([1-9]\d{0,2})", text.replace(" ", ""))
-    if text and not found:
-        raise rk.UsageError(f"--jump {text!r}: write it as 10,10: steps back, and how many times")
-    return (int(found[1]), int(found[2])) if found else None

@@ -35,7 +35,12 @@ TASK = rk.Task(
         ),
         rk.Option("size", "size", None, "Exact output size, WIDTHxHEIGHT; instead of --scale."),
         rk.Option(
-            "long_edge", int, None, "The longer side's pixels; instead of --scale.", minimum=1
+            "long_edge",
+            int,
+            None,
+            "The longer side's pixels; instead of --scale.",
+            minimum=1,
+            maximum=2**31 - 1,
         ),
         rk.Option("max_size", "area", None, "Make no result larger than this, as 40MP."),
         rk.Option(
