@@ -7,7 +7,6 @@ as well multiply them by alpha and divide again after.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from restorekit.images.picture import Picture, Planes, unit
@@ -40,6 +39,8 @@ def continued(color: Planes, alpha: Planes) -> Planes:
 
 
 def _pulled_and_pushed(color: Planes, weight: Planes) -> Planes:
+    import cv2  # which most pictures, without transparency, need not wait for
+
     height, width = weight.shape
     if weight.min() == 1 or height * width == 1:
         return color
