@@ -30,9 +30,10 @@ def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:
         jump = _whole(answer.jump, 2)
         if jump is None or min(jump) < 1:
             return f"plans the jump {answer.jump!r}, not two whole numbers (steps, times) above 0"
-    if answer.areas is not None:
-        return _areas(answer, arguments["inputs"]["image"].shape[-2:])
-    return ""
+    if answer.areas is None and _whole(answer.place, 2) == (0, 0):
+        return ""
+    picture = arguments["inputs"]["image"].shape[-2:]
+    return _place(answer, picture) or _areas(answer)
 
 
 def _stage(stage: Stage) -> str:
@@ -48,14 +49,20 @@ def _stage(stage: Stage) -> str:
     return _image("a stage's picture", image, image.shape[-2:])
 
 
-def _areas(plan: Plan, picture: tuple[int, int]) -> str:
-    """What is wrong with the areas of a plan for a picture (height, width)."""
+def _place(plan: Plan, picture: tuple[int, int]) -> str:
+    """What is wrong with where a plan lays a picture (height, width)."""
     place = _whole(plan.place, 2)
     if place is None:
         return f"places the picture at {plan.place!r}, not two whole numbers (top, left)"
     sides = zip(place, picture, plan.size, strict=True)
     if any(start < 0 or start + side > length for start, side, length in sides):
         return f"places the picture at {plan.place!r}, which is not inside the size {plan.size!r}"
+    return ""
+
+
+def _areas(plan: Plan) -> str:
+    if plan.areas is None:
+        return ""
     if not isinstance(plan.areas, Sequence):
         return f"gives {_kind(plan.areas)} as areas, not windows (top, left, height, width)"
     for area in plan.areas:

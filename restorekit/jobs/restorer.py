@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from restorekit import device as devices
@@ -24,6 +22,7 @@ from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
 from restorekit.jobs.settings import Settings
+from restorekit.jobs.transparency import keep_even_parts, resized_alpha
 from restorekit.models import store
 from restorekit.models.find import find
 from restorekit.plugins import LoadedTask
@@ -196,7 +195,8 @@ class Restorer:
         opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
         shape = np.full(plan.size, opaque, alpha.dtype)
         if not plan.opaque:
-            laid(shape, alpha, plan.place)
+            whole = plan.areas is None and tuple(plan.place) == (0, 0)  # in another size, perhaps
+            laid(shape, resized_alpha(alpha, plan.size) if whole else alpha, plan.place)
         return replace(picture, color=result, alpha=shape)
 
     def _plan(self, inputs: Mapping[str, Tensor], at: Callable[[int], Tell]) -> Plan:
@@ -357,31 +357,6 @@ def check_room(size: tuple[int, int], pixel_bytes: int) -> None:
             f"a result of {size[1]:,} x {size[0]:,} pixels needs {needed / 2**30:,.0f} GiB and this "
             f"machine has {memory.total / 2**30:,.0f} GiB of memory; ask for a smaller one"
         )
-
-
-def keep_even_parts(alpha: np.ndarray, source: np.ndarray) -> None:
-    """Where the (h, w) source is constant nearby, set its value in (H, W), in place: what is wholly
-    clear or opaque stays so, whatever texture a look adds."""
-    ratios = [small / large for small, large in zip(source.shape, alpha.shape, strict=True)]
-    plane = torch.from_numpy(np.ascontiguousarray(source))[None, None]
-    even = _largest_nearby(plane, ratios) == -_largest_nearby(-plane, ratios)
-    rows, columns = (
-        np.minimum((np.arange(large) + 0.5) * ratio, small - 1).astype(np.int64)
-        for large, small, ratio in zip(alpha.shape, source.shape, ratios, strict=True)
-    )
-    for top in range(0, len(rows), 256):  # few at a time, for memory's sake
-        place = np.ix_(rows[top : top + 256], columns)
-        np.copyto(alpha[top : top + 256], source[place], where=even.numpy()[place])
-
-
-def _largest_nearby(plane: Tensor, ratios: Sequence[float]) -> Tensor:
-    """(h, w): the largest value within two pixels of the coarser grid, along rows, then columns."""
-    for dimension, ratio in enumerate(ratios):
-        reach = 2 * math.ceil(max(ratio, 1.0))
-        size, padding = [1, 1], [0, 0]
-        size[dimension], padding[dimension] = 2 * reach + 1, reach
-        plane = F.max_pool2d(plane, size, stride=1, padding=padding)
-    return plane[0, 0]
 
 
 DEEPEST = 16

@@ -60,6 +60,7 @@ AREAS: list[tuple[rk.Plan, str]] = [
     (plan(7), "not four whole numbers"),
     (plan("abcd"), "not four whole numbers"),
     (rk.Plan((20, 30), areas=3), "gives a int as areas"),  # type: ignore[arg-type]
+    (rk.Plan((20, 30), place=(1, 0)), "places the picture at (1, 0), which is not inside"),
     (plan(place=(1, 0)), "places the picture at (1, 0), which is not inside the size (20, 30)"),
     (plan(place=(0, -1), size=(40, 40)), "places the picture at (0, -1)"),
     (plan(place=(0,)), "not two whole numbers (top, left)"),
@@ -238,6 +239,35 @@ def test_alpha_is_given_to_exact_tasks_alone(guided: Build) -> None:
     result = exact(clear)
     assert [names for names, _ in seen(exact)] == [["alpha", "image"]]
     np.testing.assert_array_equal(result.alpha, clear.alpha)
+
+
+@pytest.mark.parametrize("more", ["exact", "linear"])
+@pytest.mark.parametrize("size", [(32, 24), (8, 12), (40, 9)])
+def test_transparency_is_resized_with_a_picture_that_is(
+    guided: Build, more: str, size: tuple[int, int]
+) -> None:
+    image = noise(16, 24, 4)
+    image[:8, :, 3], image[8:, :, 3] = 128, np.where(np.arange(24) < 12, 0, 255)
+    made = guided(
+        f"return rk.Plan({size}, {{}}, rk.resample(image, {size}))", f", {more}=True", depth="far"
+    )
+    alpha = made(from_array(image)).alpha
+    assert alpha is not None
+    assert alpha.shape == size
+    height, width = size
+    assert np.all(alpha[: height // 8] == np.float32(128 / 255))
+    assert np.all(alpha[-height // 8 :, : width // 4] == 0)
+    assert np.all(alpha[-height // 8 :, -width // 4 :] == 1)
+    assert 0 <= alpha.min() <= alpha.max() <= 1
+
+
+def test_transparency_lies_where_the_picture_does(guided: Build) -> None:
+    body = "return rk.Plan((20, 30), {}, rk.resample(image, (20, 30)), place=(4, 6))"
+    clear = from_array(noise(16, 24, 4))
+    alpha = guided(body, ", exact=True", depth="far")(clear).alpha
+    assert alpha is not None
+    np.testing.assert_array_equal(alpha[4:, 6:], clear.alpha)
+    assert alpha[:4].min() == alpha[:, :6].min() == 1
 
 
 def test_wrong_answers_name_the_plugin(guided: Build) -> None:

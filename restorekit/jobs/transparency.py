@@ -1,0 +1,50 @@
+"""The alpha of results: resized where the picture is, and even where the picture's is even."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from restorekit.engine.resample import resample
+from restorekit.images.picture import quantise, unit
+
+
+def resized_alpha(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) alpha in another size (height, width), of its own type; itself where it has that size."""
+    if alpha.shape == tuple(size):
+        return alpha
+    plane = np.ascontiguousarray(unit(alpha))
+    values = resample(torch.from_numpy(plane)[None, None], size)
+    result = values[0, 0].clamp(0, 1).numpy()
+    keep_even_parts(result, plane)
+    return result if alpha.dtype.kind == "f" else quantise(result, 8 * alpha.dtype.itemsize)
+
+
+def keep_even_parts(alpha: np.ndarray, source: np.ndarray) -> None:
+    """Where the (h, w) source is constant nearby, set its value in (H, W), in place: what is wholly
+    clear or opaque stays so, whatever texture a look adds."""
+    ratios = [small / large for small, large in zip(source.shape, alpha.shape, strict=True)]
+    plane = torch.from_numpy(np.ascontiguousarray(source))[None, None]
+    even = _largest_nearby(plane, ratios) == -_largest_nearby(-plane, ratios)
+    rows, columns = (
+        np.minimum((np.arange(large) + 0.5) * ratio, small - 1).astype(np.int64)
+        for large, small, ratio in zip(alpha.shape, source.shape, ratios, strict=True)
+    )
+    for top in range(0, len(rows), 256):  # few at a time, for memory's sake
+        place = np.ix_(rows[top : top + 256], columns)
+        np.copyto(alpha[top : top + 256], source[place], where=even.numpy()[place])
+
+
+def _largest_nearby(plane: Tensor, ratios: Sequence[float]) -> Tensor:
+    """(h, w): the largest value within two pixels of the coarser grid, along rows, then columns."""
+    for dimension, ratio in enumerate(ratios):
+        reach = 2 * math.ceil(max(ratio, 1.0))
+        size, padding = [1, 1], [0, 0]
+        size[dimension], padding[dimension] = 2 * reach + 1, reach
+        plane = F.max_pool2d(plane, size, stride=1, padding=padding)
+    return plane[0, 0]
