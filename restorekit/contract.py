@@ -30,10 +30,24 @@ def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:
         jump = _whole(answer.jump, 2)
         if jump is None or min(jump) < 1:
             return f"plans the jump {answer.jump!r}, not two whole numbers (steps, times) above 0"
+    if wrong := _note(answer.note):
+        return wrong
     if answer.areas is None and _whole(answer.place, 2) == (0, 0):
         return ""
     picture = arguments["inputs"]["image"].shape[-2:]
     return _place(answer, picture) or _areas(answer)
+
+
+def _note(note: Any) -> str:
+    """What is wrong with the facts of a plan, which are written down as JSON."""
+    if not isinstance(note, Mapping):
+        return f"gives {_kind(note)} as note, not facts by name"
+    for name, fact in note.items():
+        if not isinstance(name, str):
+            return f"notes a fact by the name {name!r}, not by a word"
+        if not isinstance(fact, str | float | int):  # a truth value is an int
+            return f"notes {_kind(fact)} as {name!r}, not Python's own str, float, int or bool"
+    return ""
 
 
 def _stage(stage: Stage) -> str:

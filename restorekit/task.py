@@ -269,11 +269,11 @@ def _checked(options: Iterable[Option], given: Mapping[str, Any], place: str) ->
 class Plan:
     """What `restorekit_prepare` found out about one picture, having seen all of it.
 
-    size: (height, width) of the output. note: facts for the report (a noise level found, …).
-    state: whatever the plugin's other hooks need; the engine only hands it back. areas: windows
-    (top, left, height, width) that are restored, with a little around them to the engine's grid;
-    elsewhere the output is the picture itself, sample for sample. None: all of it is new. place:
-    (top, left) of the picture in the output. opaque: whether the result of an exact task has no
+    size: (height, width) of the output. note: facts for the report (a noise level found, …), Python's
+    own numbers and words. state: whatever the plugin's other hooks need; the engine only hands it back.
+    areas: windows (top, left, height, width) that are restored, with a little around them to the
+    engine's grid; elsewhere the output is the picture itself, sample for sample. None: all of it is new.
+    place: (top, left) of the picture in the output. opaque: whether the result of an exact task has no
     transparency left; else it is the picture's own, resized with it where there are neither areas nor
     a place. jump: (steps, times): after every so many steps the sampler goes as many back, adding
     noise, and so often over the same stretch (RePaint, Lugmayr 2022).

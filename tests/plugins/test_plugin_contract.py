@@ -41,6 +41,8 @@ RIGHT = [
     plan((19, 29, 1, 1), (0, 0, 1, 30)),
     plan((0, 0, 40, 30), place=(20, 0), size=(40, 30)),
     rk.Stage({"image": IMAGE[..., :10, :15]}, {}),
+    rk.Plan((20, 30), {"noise": 0.5, "field": "top", "lines": 3, "mended": True}),
+    rk.Plan((20, 30), {"noise": np.float64(0.5)}),
 ]
 
 
@@ -73,6 +75,25 @@ AREAS: list[tuple[rk.Plan, str]] = [
 @pytest.mark.parametrize(("answer", "words"), AREAS, ids=[str(i) for i in range(len(AREAS))])
 def test_wrong_areas(answer: rk.Plan, words: str) -> None:
     assert words in wrong(answer)
+
+
+NOTES: list[tuple[Any, str]] = [
+    ([1, 2], "gives a list as note, not facts by name"),
+    (None, "gives nothing as note"),
+    ({3: "three"}, "notes a fact by the name 3, not by a word"),
+    (
+        {"mean": np.float32(3)},
+        "notes a float32 as 'mean', not Python's own str, float, int or bool",
+    ),
+    ({"mean": IMAGE.mean()}, "notes a Tensor as 'mean'"),
+    ({"lines": np.int64(3)}, "notes a int64 as 'lines'"),
+    ({"lines": (1, 2)}, "notes a tuple as 'lines'"),
+]
+
+
+@pytest.mark.parametrize(("note", "words"), NOTES, ids=[str(i) for i in range(len(NOTES))])
+def test_wrong_notes(note: Any, words: str) -> None:
+    assert words in wrong(rk.Plan((20, 30), note))
 
 
 SMALL = IMAGE[..., :10, :15]
