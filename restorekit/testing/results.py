@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import pickle
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from restorekit import device as devices
-from restorekit.engine.tiles import Box
+from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import ImageError, RestoreError, UsageError
 from restorekit.evaluation.baselines import resized_by
 from restorekit.evaluation.cases import Case, as_rgb
@@ -23,6 +24,7 @@ from restorekit.jobs.samples import to_samples
 from restorekit.metrics.pixels import psnr
 from restorekit.testing.promise import Broken, NotTried, Promise, demand
 from restorekit.testing.subject import (
+    SIDE,
     Subject,
     companions,
     planned,
@@ -32,6 +34,7 @@ from restorekit.testing.subject import (
 )
 
 SIZES = ((1, 1), (1, 7), (9, 1), (2, 3), (17, 31), (37, 20))
+NARROW = 64  # the shorter side of a strip, of which its longer one is a multiple
 PICTURES = 3  # on which the gain is a mean
 ON_GPU = 0.99  # the share of samples that may not differ by more than one level
 
@@ -100,13 +103,27 @@ def looks_like_the_picture(subject: Subject) -> str:
 
 def tiles_do_not_show(subject: Subject) -> str:
     """The result is bit-equal in the smallest tiles, and several to a call."""
-    case, made = subject.usual_case, subject.restorer()
-    expected = restored(made, case)
-    made.budget = 1
-    _equal(restored(made, case), expected, "in the smallest tiles the result differs")
-    made.engine = replace(made.engine, batch=3)
-    _equal(restored(made, case), expected, "with three tiles a call the result differs")
-    return f"tiles of {made.multiple}, one and three a call"
+    multiple = subject.usual.multiple
+    for case in _strips(subject):
+        made = subject.restorer()
+        expected = restored(made, case)
+        made.budget = 1
+        _equal(restored(made, case), expected, "in the smallest tiles the result differs")
+        made.engine = replace(made.engine, batch=3)
+        _equal(restored(made, case), expected, "with three tiles a call the result differs")
+    return f"tiles of {multiple}, one and three a call"
+
+
+def _strips(subject: Subject) -> Iterator[Case]:
+    """A wide picture and a tall one, so long that the smallest tiles with their margins see a part."""
+    made = subject.usual
+    result = restored(made, subject.usual_case)
+    needed = 2 * made.multiple + made.engine.margin
+    height, width = (
+        round_up(-(-needed * SIDE // side), NARROW) for side in (result.height, result.width)
+    )
+    yield subject.case(size=(NARROW, width))
+    yield subject.case(size=(height, NARROW))
 
 
 def is_determined(subject: Subject) -> str:

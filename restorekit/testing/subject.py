@@ -107,9 +107,11 @@ class Subject:
         chosen = self.task.check_degradation(degradation, {})
         return Read({**self.task.check_options({}), **chosen}, self.read)
 
-    def case(self, seed: int = 0, degradation: str | None = None, side: int = SIDE) -> Case:
-        """A picture for the task with its truth: degraded by the task itself, where it can."""
-        truth = photograph(side, side, seed)
+    def case(
+        self, seed: int = 0, degradation: str | None = None, size: tuple[int, int] = (SIDE, SIDE)
+    ) -> Case:
+        """A picture for the task with its truth (height, width): degraded by the task, where it can."""
+        truth = photograph(*size, seed)
         if not self.degrades:
             return Case("drawn", {"image": from_array(truth)}, truth)
         options = self.options(degradation)

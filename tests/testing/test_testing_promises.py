@@ -11,6 +11,7 @@ from outer_kit import Run, write_model
 from plugin_makers import Installer
 
 import restorekit
+from restorekit.engine.loop import Engine
 from restorekit.testing import Finding, check_task, examine, photograph
 from restorekit.testing.examination import PROMISES, tried
 from restorekit.testing.subject import subject
@@ -137,6 +138,14 @@ BREAKS: dict[str, tuple[str, str, str, str]] = {
         "corrections",
         "restorekit_correct differs by",
     ),
+    "a correction of the first step's window": (
+        "@rk.hookimpl\ndef restorekit_degrade",
+        "@rk.hookimpl\ndef restorekit_correct(x0_hat, t):\n"
+        "    return x0_hat if t < 0.9 else x0_hat - 0.1 * x0_hat.mean()\n\n\n"
+        "@rk.hookimpl\ndef restorekit_degrade",
+        "corrections",
+        "restorekit_correct differs by",
+    ),
     "a degradation without its seed": (
         "torch.Generator().manual_seed(seed)",
         "torch.Generator().manual_seed(len(CALLS) + seed * len(CALLS.append(1) or '1'))",
@@ -216,6 +225,18 @@ def test_a_broken_promise_is_named_with_what_was_seen(dim: Dim, name: str) -> No
     assert finding.read.startswith("Plugins, “")
     assert "BROKEN" in str(finding)
     assert finding.says in str(finding)
+
+
+def test_tiles_show_where_a_network_sees_far(dim: Dim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures are longer than what the smallest tile sees with its margins."""
+    monkeypatch.setattr(Engine, "margin", property(lambda _: 160))
+    correction = (
+        "@rk.hookimpl\ndef restorekit_correct(x0_hat):\n    return x0_hat - x0_hat.mean()\n"
+    )
+    degrade = "@rk.hookimpl\ndef restorekit_degrade"
+    finding = dim(degrade, f"{correction}\n\n{degrade}", "tiles")["tiles"]
+    assert finding.kept is False, str(finding)
+    assert "in the smallest tiles the result differs" in finding.seen
 
 
 def test_a_task_without_a_degradation_cannot_say_what_it_is_worth(dim: Dim) -> None:
