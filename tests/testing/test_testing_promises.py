@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from outer_kit import Run, write_model
 from plugin_makers import Installer
 
@@ -225,6 +226,17 @@ def test_a_broken_promise_is_named_with_what_was_seen(dim: Dim, name: str) -> No
     assert finding.read.startswith("Plugins, “")
     assert "BROKEN" in str(finding)
     assert finding.says in str(finding)
+
+
+def test_a_generator_that_an_earlier_call_has_seeded_is_seen(dim: Dim) -> None:
+    """The same seed and draws leave it as they found it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.randn(1)
+        seeding = "    torch.manual_seed(0)\n    torch.randn(1)\n    image = inputs"
+        finding = dim("    image = inputs", seeding, "randomness")["randomness"]
+    assert finding.kept is False, str(finding)
+    assert "uses torch's global random generator" in finding.seen
 
 
 def test_tiles_show_where_a_network_sees_far(dim: Dim, monkeypatch: pytest.MonkeyPatch) -> None:
