@@ -264,7 +264,7 @@ def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
             "author must rename it",
             listing.name,
         )
-    if _is_taken_in_python(task.name.replace("-", "_")):
+    if is_taken_in_python(task.name.replace("-", "_")):
         raise PluginError(
             f"plugin {listing} wants the Python name restorekit.{task.name.replace('-', '_')}, which "
             "is restorekit's own; its author must rename it",
@@ -282,7 +282,7 @@ def _declaration(manager: pluggy.PluginManager, listing: Listing) -> Task:
     return task
 
 
-def _is_taken_in_python(name: str) -> bool:
+def is_taken_in_python(name: str) -> bool:
     """Whether `restorekit.<name>` means something else than a task."""
     import restorekit
 

@@ -132,6 +132,9 @@ def new(name: str, out: Path | None) -> None:
 
     if name in plugins.COMMANDS or name in plugins.tasks():
         raise UsageError(f"restorekit has the command {name!r} already; choose another name")
+    call = name.replace("-", "_")
+    if call.isidentifier() and plugins.is_taken_in_python(call):
+        raise UsageError(f"restorekit.{call} means something else in Python; choose another name")
     folder = out or Path(f"restorekit-{name}")
     for path in write_package(name, folder):
         click.echo(f"{path}")

@@ -117,6 +117,14 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path, run: Run, name: str) ->
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["jpeg", "metrics", "task"])
+def test_a_name_that_is_taken_in_python_is_refused(tmp_path: Path, run: Run, name: str) -> None:
+    ran = run("plugins", "new", name, "-o", tmp_path / "out")
+    assert ran.code == 2
+    assert f"restorekit.{name} means something else in Python" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="is not empty"):
