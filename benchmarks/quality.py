@@ -184,7 +184,7 @@ def _unscaled(
             continue
         declared = plugins.load(task).task
         holes = ("psnr-hole", "seam") if "mask" in declared.inputs else ()
-        against = evaluation.usual_baselines(declared.inputs, {})
+        against = evaluation.usual_baselines(declared.inputs, resizes=False)
         for way in declared.degradations:
             yield Suite(
                 f"{place} {task}, {way.name}",

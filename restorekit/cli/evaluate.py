@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,14 +149,10 @@ def evaluate_task(
     from restorekit import evaluation
 
     options = loaded.task.check_options(task_options)
-    scale = options.get("scale") or 1.0
     named = metric_list(metrics, _usual_metrics(loaded))
-    baselines, notes = baseline_list(against, loaded)
     common = {"model": model, "device": device}
     settings = sweep(words(looks) or loaded.task.looks, words(fidelity), words(steps))
     own = {name: {**common, **chosen} for name, chosen in settings.items()}
-    methods: dict[str, Method] = {name: evaluation.BASELINES[name] for name in baselines}
-    methods |= {name: restoring(loaded, options, chosen) for name, chosen in own.items()}
     about: dict[str, Any] = {
         "task": loaded.task.name,
         "options": dict(options),
@@ -171,8 +168,15 @@ def evaluate_task(
     else:
         how = loaded.task.check_degradation(degradation, _pairs(degrade))
         about["degradation"] = how
-        read = evaluation.truths_in(truths, int(scale) if scale == int(scale) else 1)
+        multiple = options.get("scale") or 1.0
+        read = evaluation.truths_in(truths, int(multiple) if multiple == int(multiple) else 1)
         cases = evaluation.degraded_cases(read, loaded.hooks, {**options, **how})
+    first, cases = _begun(cases)
+    scale = options.get("scale") or (1.0 if _fits(first) else None)
+    resizes = "scale" in options or scale is None
+    baselines, notes = baseline_list(against, loaded, resizes)
+    methods: dict[str, Method] = {name: evaluation.BASELINES[name] for name in baselines}
+    methods |= {name: restoring(loaded, options, chosen) for name, chosen in own.items()}
     results = evaluation.evaluate(
         cases,
         methods,
@@ -190,6 +194,18 @@ def evaluate_task(
     return 0
 
 
+def _begun(cases: Iterable[Case]) -> tuple[Case, Iterable[Case]]:
+    """The first case, and all of them."""
+    rest = iter(cases)
+    first = next(rest)
+    return first, itertools.chain([first], rest)
+
+
+def _fits(case: Case) -> bool:
+    """Whether the picture has its truth's size."""
+    return (case.picture.height, case.picture.width) == case.truth.shape[:2]
+
+
 def _pairs(given: Sequence[str]) -> dict[str, str]:
     """NAME=VALUE, several times, as a mapping."""
     for pair in given:
@@ -202,15 +218,16 @@ def _usual_metrics(loaded: LoadedTask) -> tuple[str, ...]:
     return METRICS + (HOLE_METRICS if "mask" in loaded.task.inputs else ())
 
 
-def baseline_list(given: str | None, loaded: LoadedTask) -> tuple[list[str], list[str]]:
+def baseline_list(
+    given: str | None, loaded: LoadedTask, resizes: bool
+) -> tuple[list[str], list[str]]:
     """(baselines asked for, or the task's usual ones that can run; notes on those that cannot).
 
     Raises UsageError for one that is unknown, or asked for and not installed.
     """
     from restorekit.evaluation import BASELINES, missing_package, usual_baselines
 
-    options = {option.name for option in loaded.task.options}
-    named = words(given) if given is not None else usual_baselines(loaded.task.inputs, options)
+    named = words(given) if given is not None else usual_baselines(loaded.task.inputs, resizes)
     wrong = sorted(set(named) - set(BASELINES))
     if wrong:
         raise UsageError(f"--against {wrong[0]!r} is none of {', '.join(BASELINES)}")

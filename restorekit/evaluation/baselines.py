@@ -160,10 +160,10 @@ def missing_package(name: str) -> str:
     return next((package for package in needed if find_spec(package) is None), "")
 
 
-def usual_baselines(inputs: Collection[str], options: Collection[str]) -> tuple[str, ...]:
-    """The baselines that fit a task: of filling where it takes a mask, of resizing where it scales."""
-    if "mask" in inputs:
+def usual_baselines(inputs: Collection[str], resizes: bool) -> tuple[str, ...]:
+    """The baselines that fit a task: of filling where it takes a mask, of resizing where it resizes."""
+    if "mask" in inputs and not resizes:
         return ("opencv-telea", "opencv-navier-stokes", "skimage-biharmonic")
-    if "scale" in options:
+    if resizes:
         return ("bicubic", "lanczos")
     return ("input", "opencv-nlm", "skimage-wavelet")

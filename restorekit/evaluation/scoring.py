@@ -30,7 +30,7 @@ def evaluate(
     methods: Mapping[str, Method],
     metrics: Sequence[str | Metric],
     *,
-    scale: float = 1.0,
+    scale: float | None = 1.0,
     keep: int = 0,
     about: Mapping[str, Any] | None = None,
     tell: Callable[[str, str], None] = _nobody,
@@ -38,16 +38,17 @@ def evaluate(
     """Every method on every case, on the 8-bit result, the truth cut to its size from the top left.
 
     metrics: their names, or those that a plugin adds. scale: what the result's sides are to the
-    input's; it sets the border that the -y metrics leave out. keep: cases whose pictures are kept.
-    about: joins the JSON, with a hash of the data. A metric whose weights are missing is listed as
-    not run; "flicker" takes the cases as the frames of one film. Raises UsageError where sizes do not
-    fit or a metric lacks what it needs.
+    input's; it sets the border that the -y metrics leave out. None: what each truth's are. keep: cases
+    whose pictures are kept. about: joins the JSON, with a hash of the data. A metric whose weights are
+    missing is listed as not run; "flicker" takes the cases as the frames of one film. Raises UsageError
+    where sizes do not fit or a metric lacks what it needs.
     """
     names: list[str] = []
     kept: dict[str, Shown] = {}
+    border = whole(scale or 1.0)
     named = {
         metric.name: metric
-        for metric in (protocol_for(m, whole(scale)) if isinstance(m, str) else m for m in metrics)
+        for metric in (protocol_for(m, border) if isinstance(m, str) else m for m in metrics)
     }
     values: dict[str, dict[str, list[float]]] = {m: {k: [] for k in named} for m in methods}
     seconds = dict.fromkeys(methods, 0.0)
@@ -57,7 +58,8 @@ def evaluate(
     for case in cases:
         names.append(case.name)
         _add(digest, case)
-        size = result_size(case, scale)
+        size = case.truth.shape[:2] if scale is None else result_size(case, scale)
+        slack = _slack(_largest_ratio(case) if scale is None else scale)
         shown = {"truth": case.truth}
         for method, function in methods.items():
             tell(case.name, method)
@@ -67,7 +69,7 @@ def evaluate(
             except UsageError as error:  # which of a folder's pictures it was
                 raise UsageError(f"{case.name}, {method}: {error}") from error
             seconds[method] += time.perf_counter() - started
-            _check_size(case, method, shown[method].shape, scale)
+            _check_size(case, method, shown[method].shape, slack)
         shown, uncut = _cut(shown), shown
         for method in methods:
             for metric, protocol in named.items():
@@ -92,7 +94,7 @@ def evaluate(
     added = {metric.name: metric for metric in metrics if isinstance(metric, Metric)}
     notes = tuple(f"{metric}: {reason}" for metric, reason in missing.items())
     facts = {**(about or {}), "data_sha256": digest.hexdigest()}
-    return Results(tuple(names), ran, scale, values, seconds, notes, kept, facts, added)
+    return Results(tuple(names), ran, scale or 1.0, values, seconds, notes, kept, facts, added)
 
 
 def result_size(case: Case, scale: float) -> tuple[int, int]:
@@ -114,9 +116,15 @@ def _slack(scale: float) -> float:
     return 0.0 if scale == 1 else max(scale, 1.0)
 
 
-def _check_size(case: Case, method: str, size: Sequence[int], scale: float) -> None:
+def _largest_ratio(case: Case) -> float:
+    """How many times larger the truth's sides are than the input's, at most."""
     height, width = case.truth.shape[:2]
-    if max(abs(size[0] - height), abs(size[1] - width)) > _slack(scale):
+    return max(height / case.picture.height, width / case.picture.width)
+
+
+def _check_size(case: Case, method: str, size: Sequence[int], slack: float) -> None:
+    height, width = case.truth.shape[:2]
+    if max(abs(size[0] - height), abs(size[1] - width)) > slack:
         raise UsageError(
             f"{case.name}: {method} gives {size[1]} x {size[0]} and the truth is {width} x {height} "
             "(width x height); only pictures of one size can be scored"

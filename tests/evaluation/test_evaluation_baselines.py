@@ -76,9 +76,9 @@ def test_resizing_gives_the_size_and_input_gives_the_input() -> None:
 
 
 def test_each_kind_of_task_has_its_usual_baselines() -> None:
-    assert usual_baselines(("image",), {"scale": 4.0}) == ("bicubic", "lanczos")
-    assert usual_baselines(("image", "mask"), {}) == tuple(FILLING)
-    assert usual_baselines(("image",), {})[0] == "input"
+    assert usual_baselines(("image",), resizes=True) == ("bicubic", "lanczos")
+    assert usual_baselines(("image", "mask"), resizes=False) == tuple(FILLING)
+    assert usual_baselines(("image",), resizes=False)[0] == "input"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

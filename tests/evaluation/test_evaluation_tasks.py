@@ -169,3 +169,50 @@ def test_masks_come_from_a_folder_too(derain: Any, tmp_path: Path) -> None:
     wet = noise(32, 40) // 2
     expected = [psnr(wet + np.uint8(1) * (mask > 0)[..., None].astype(np.uint8), wet)] * 3
     assert mean(scores, "input") == pytest.approx(np.mean(expected), abs=1e-3)
+
+
+ENLARGE = '''"""Twice as high."""
+
+import restorekit as rk
+
+
+@rk.hookimpl
+def restorekit_task():
+    return rk.Task("enlarge", "Twice as high", model="enlarge")
+
+
+@rk.hookimpl
+def restorekit_prepare(inputs):
+    image = inputs["image"]
+    return rk.Plan((2 * image.shape[-2], image.shape[-1]), state=image)
+
+
+@rk.hookimpl
+def restorekit_condition(plan, box):
+    large = rk.resample(plan.state, plan.size, box)
+    return rk.Condition(large, large, {"scale": 0.0, "noise": 0.0})
+
+
+@rk.hookimpl
+def restorekit_degrade(clean):
+    return {"image": rk.reduce(clean, (clean.shape[-2] // 2, clean.shape[-1]))}
+'''
+
+
+def test_a_task_that_resizes_by_itself_needs_no_scale(
+    install: Installer, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESTOREKIT_LPIPS_WEIGHTS", str(tmp_path / "nowhere"))
+    for number, height in enumerate((32, 33)):  # an odd height is a pixel more than is given back
+        save(tmp_path / "clean" / f"p{number}.png", noise(height, 40, seed=number))
+    model = write_model(tmp_path / "enlarge.safetensors", task="enlarge")
+    install("enlarge", ENLARGE)
+    given = ["--data", tmp_path / "clean", "--model", model, "--json", tmp_path / "scores.json"]
+    ran = run("evaluate", "enlarge", *given, "--metrics", "psnr")
+    assert ran.code == 0, ran.err
+    methods = json.loads((tmp_path / "scores.json").read_text())["methods"]
+    assert list(methods) == ["bicubic", "lanczos", "faithful"]
+    assert len(methods["faithful"]["psnr"]["values"]) == 2
+    ran = run("evaluate", "enlarge", *given, "--inputs", tmp_path / "clean", "--metrics", "psnr")
+    assert ran.code == 2
+    assert "p0: faithful gives 40 x 64 and the truth is 40 x 32" in ran.err
