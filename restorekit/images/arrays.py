@@ -40,7 +40,8 @@ def from_array(image: Any, *, light: bool = False) -> Picture:
     if isinstance(image, np.ma.MaskedArray):
         raise UsageError("a masked array's mask would be lost: give its filled(...) pixels")
     if isinstance(image, np.ndarray):
-        return _from_samples(image[..., None] if image.ndim == 2 else image, light)
+        samples = np.asarray(image)  # of a matrix, which cannot have three dimensions
+        return _from_samples(samples[..., None] if samples.ndim == 2 else samples, light)
     raise UsageError(
         f"an image must be a PIL image, a numpy array or a torch tensor, not {type(image).__name__}"
     )
@@ -57,7 +58,7 @@ def to_like(picture: Picture, like: Any, *, light: bool = False) -> Any:
     if _is_tensor(like):
         planes = np.moveaxis(_typed(picture, _numpy_dtype(like), light), 2, 0)
         planes = planes[None] if like.ndim == 4 else planes[0] if like.ndim == 2 else planes
-        return like.new_tensor(np.ascontiguousarray(planes))
+        return like.resolve_neg().new_tensor(np.ascontiguousarray(planes))
     samples = _typed(picture, like.dtype, light)
     return samples[..., 0] if like.ndim == 2 and samples.shape[2] == 1 else samples
 
@@ -84,7 +85,7 @@ def _tensor_samples(tensor: Any) -> Planes:
         raise UsageError(
             "a tensor must hold a value for each pixel, and this one is sparse or empty"
         )
-    tensor = tensor.detach().cpu()
+    tensor = tensor.detach().cpu().resolve_neg()
     tensor = tensor.float() if tensor.is_floating_point() else tensor
     return np.moveaxis(tensor.numpy(), 0, 2)
 

@@ -134,6 +134,24 @@ def test_an_input_is_never_changed_nor_shared() -> None:
     assert image.max() == 0
 
 
+def test_a_matrix_is_taken_as_the_array_it_is() -> None:
+    grey = ramp(channels=1)[..., 0]
+    for samples in (grey, grey / 256):
+        found = from_array(samples.view(np.matrix))
+        assert type(found.color) is np.ndarray
+        np.testing.assert_array_equal(found.color, from_array(samples).color)
+        back = to_like(found, samples.view(np.matrix))
+        np.testing.assert_array_equal(back, samples)
+
+
+def test_a_tensor_whose_sign_is_yet_to_be_changed() -> None:
+    given = torch.rand(3, 4, 5)
+    negated = torch._neg_view(-given)
+    assert negated.is_neg()
+    np.testing.assert_array_equal(from_array(negated).color, from_array(given).color)
+    assert torch.equal(to_like(from_array(negated), negated), given)
+
+
 def test_half_precision_light_stays_finite() -> None:
     light = np.full((2, 2, 3), 60000, np.float16)
     found = from_array(light, light=True)
