@@ -24,6 +24,7 @@ def task_function(name: str) -> Callable[..., Any]:
     task = loaded.task
 
     def call(image: Any, *others: Any, **options: Any) -> Any:
+        from restorekit import device as devices
         from restorekit.images import from_array, to_like
 
         companions, words = _companions(task, others, options)
@@ -31,10 +32,12 @@ def task_function(name: str) -> Callable[..., Any]:
         own, common = split_options(task, options | words)
         settings = Settings.of(task, common)
         checked = tuple(sorted(task.check_options(own).items()))
-        restorer = _restorer(name, checked, settings, _stamp(settings.model))
         light = task.linear
         picture = from_array(image, light=light)
-        return to_like(restorer(picture, companions=companions), image, light=light)
+        with devices.on_processor():
+            restorer = _restorer(name, checked, settings, _stamp(settings.model))
+            result = restorer(picture, companions=companions)
+        return to_like(result, image, light=light)
 
     call.__name__ = call.__qualname__ = name.replace("-", "_")
     call.__module__ = "restorekit"

@@ -79,6 +79,13 @@ def as_written(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False)
 
 
+def on_processor() -> AbstractContextManager[object]:
+    """A context in which new tensors lie on the processor, whatever a caller's default device is."""
+    processor = torch.device("cpu")
+    # Each of torch's functions is slower inside, so that nobody goes there without need.
+    return nullcontext() if torch.empty(0).device == processor else processor
+
+
 @dataclass(frozen=True)
 class Memory:
     """Bytes of a device's memory."""

@@ -87,6 +87,21 @@ def test_the_default_type_of_torch_does_not_matter(enlarge: Any, first: bool) ->
 
 
 @pytest.mark.user("M1")
+@pytest.mark.parametrize("first", [True, False])
+def test_the_default_device_of_torch_does_not_matter(enlarge: Any, first: bool) -> None:
+    plain = None if first else enlarge()
+    with torch.device("meta"):
+        result = enlarge()
+    torch.set_default_device("meta")
+    try:
+        again = enlarge(seed=1)
+    finally:
+        torch.set_default_device(None)
+    np.testing.assert_array_equal(result, enlarge() if plain is None else plain)
+    np.testing.assert_array_equal(again, enlarge(seed=1))
+
+
+@pytest.mark.user("M1")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_autocast_does_not_matter(
     enlarge: Any, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
