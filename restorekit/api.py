@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,9 @@ def task_function(name: str) -> Callable[..., Any]:
         light = task.linear
         picture = from_array(image, light=light)
         with devices.on_processor():
-            restorer = _restorer(name, checked, settings, _stamp(settings.model))
-            result = restorer(picture, companions=companions)
+            seedless = replace(settings, seed=0)  # a seed is no reason to load anything
+            restorer = _restorer(name, checked, seedless, _stamp(settings.model))
+            result = restorer.seeded(settings.seed)(picture, companions=companions)
         return to_like(result, image, light=light)
 
     call.__name__ = call.__qualname__ = name.replace("-", "_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -84,6 +85,14 @@ class Restorer:
             self.multiple,
             self.device,
         )
+
+    def seeded(self, seed: int) -> Restorer:
+        """The same with another seed, and with the same network in memory."""
+        if seed == self.settings.seed:
+            return self
+        other = copy(self)
+        other.engine, other.settings = self.engine, replace(self.settings, seed=seed)
+        return other
 
     @torch.no_grad()
     def __call__(

@@ -18,6 +18,7 @@ from outer_kit import Run, noise, python, save, tree
 
 import restorekit
 from restorekit import device as devices
+from restorekit.models import store
 
 
 @pytest.fixture
@@ -116,6 +117,22 @@ def test_a_model_loaded_in_inference_mode_serves_later_calls(enlarge: Any) -> No
     with torch.inference_mode():
         first = enlarge()
     np.testing.assert_array_equal(enlarge(), first)
+
+
+def test_another_seed_loads_no_model_again(enlarge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Path] = []
+    load, denoiser = store.load, store.Model.denoiser
+    monkeypatch.setattr(store, "load", lambda path: loaded.append(path) or load(path))
+    built: list[Any] = []
+    monkeypatch.setattr(
+        store.Model,
+        "denoiser",
+        lambda model, *given: built.append(given) or denoiser(model, *given),
+    )
+    results = [enlarge(seed=seed) for seed in (1, 2, 1)]
+    assert (len(loaded), len(built)) == (1, 1)
+    assert np.any(results[0] != results[1])
+    np.testing.assert_array_equal(results[0], results[2])
 
 
 def test_calls_side_by_side_give_the_same(enlarge: Any) -> None:
