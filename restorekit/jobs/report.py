@@ -88,8 +88,10 @@ class Report:
 
 
 def words(note: Mapping[str, float | str]) -> list[str]:
-    """What a person should know of the facts that a task found out: its sentences, and repairs."""
-    said = [fact for fact in note.values() if isinstance(fact, str)]
+    """What a person should know of the facts that a task found out: its sentences, its words with the
+    names of the facts, and repairs."""
+    told = {name: fact for name, fact in note.items() if isinstance(fact, str)}
+    said = [fact if " " in fact else f"{name}: {fact}" for name, fact in told.items()]
     repaired = note.get("repaired")
     if isinstance(repaired, float | int) and repaired:
         said.append(

@@ -11,6 +11,7 @@ import pytest
 from outer_kit import Run, hole, noise, notes_of, one_sentence, pixels_of, save, tree
 
 from restorekit.images import Picture, write
+from restorekit.jobs.report import words
 
 
 def light(path: Path, top: float = 1.0, seed: int = 0) -> Path:
@@ -56,6 +57,11 @@ def test_what_was_told_is_one_line_for_a_folder_and_stays_in_the_manifest(
     for line in map(json.loads, lines.splitlines()):
         assert "albedo above 1 in" in line["facts"]["albedo"]
         assert line["facts"]["albedo"] in line["warnings"]
+
+
+def test_a_word_is_told_with_the_name_of_its_fact() -> None:
+    note = {"field": "top", "trust": 0.5, "albedo": "the albedo is not of this picture"}
+    assert words(note) == ["field: top", "the albedo is not of this picture"]
 
 
 def test_results_that_become_png_are_told_apart_before_any_work(
