@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +102,21 @@ def _whole(values: Any, count: int) -> tuple[int, ...] | None:
 
 
 def _condition(answer: Any, arguments: Mapping[str, Any]) -> str:
+    import torch
+
     from restorekit.engine.conditioning import Condition
 
     if not isinstance(answer, Condition):
         return f"returns {_kind(answer)}, not a restorekit.Condition"
     if not isinstance(answer.numbers, Mapping):
         return f"gives {_kind(answer.numbers)} as numbers, not numbers by name"
+    for name, number in answer.numbers.items():
+        if not isinstance(number, Real | torch.Tensor):
+            return f"gives {_kind(number)} as the number {name!r}"
+        if isinstance(number, Real) and not math.isfinite(number):
+            return f"gives {number} as the number {name!r}, which is not finite"
+    if not isinstance(answer.t_start, Real) or not 0 < answer.t_start <= 1:
+        return f"starts at the time {answer.t_start!r}, not above 0 and at most 1"
     images: dict[str, Any] = {"source": answer.source}
     if answer.concat is not None and answer.concat is not answer.source:
         images["concat"] = answer.concat

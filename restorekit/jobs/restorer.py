@@ -311,7 +311,14 @@ class Restorer:
             tell(done, total)
 
     def _check_fits_model(self, known: Condition) -> None:
-        """PluginError where the condition is not what the model was trained with."""
+        """PluginError where the condition is not of one picture, or not what the model takes."""
+        images = (known.source, known.concat, *(known.known or ()))
+        counts = {len(image) for image in images if image is not None}
+        if counts != {1}:
+            raise PluginError(
+                f"plugin {self.listing}: its condition has {max(counts)} images for one picture",
+                self.listing.name,
+            )
         card, config = self.model.card, self.model.config
         given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
         # A network that takes nothing beside x_t is a model of pictures as such, for any condition.

@@ -96,6 +96,28 @@ def test_wrong_notes(note: Any, words: str) -> None:
     assert words in wrong(rk.Plan((20, 30), note))
 
 
+CONDITIONS: list[tuple[dict[str, Any], str]] = [
+    ({}, ""),
+    ({"t_start": 0.3, "numbers": {"a": 1, "b": np.float32(2), "c": torch.ones(1)}}, ""),
+    ({"t_start": 2.0}, "starts at the time 2.0, not above 0 and at most 1"),
+    ({"t_start": 0.0}, "starts at the time 0.0"),
+    ({"t_start": float("nan")}, "starts at the time nan"),
+    ({"t_start": None}, "starts at the time None"),
+    ({"numbers": {"foo": "hello"}}, "gives a str as the number 'foo'"),
+    ({"numbers": {"foo": float("nan")}}, "gives nan as the number 'foo', which is not finite"),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), CONDITIONS, ids=[str(i) for i in range(len(CONDITIONS))]
+)
+def test_times_and_numbers_of_conditions(given: dict[str, Any], words: str) -> None:
+    answer = rk.Condition(IMAGE, **given)
+    found = wrong_answer("restorekit_condition", answer, {"box": rk.Box(0, 0, 20, 30)})
+    assert found.startswith(words)
+    assert bool(found) == bool(words)
+
+
 SMALL = IMAGE[..., :10, :15]
 STAGES: list[tuple[rk.Stage, str]] = [
     (rk.Stage({}, {}), "without inputs['image']"),
@@ -300,6 +322,11 @@ def test_wrong_answers_name_the_plugin(guided: Build) -> None:
         with pytest.raises(PluginError) as raised:
             guided(body, depth="far")(picture())
         one_sentence(str(raised.value), "guided (rk-guided 1.2.3)", "restorekit_prepare", words)
+
+
+def test_a_condition_is_one_pictures(guided: Build) -> None:
+    with pytest.raises(PluginError, match="its condition has 2 images for one picture"):
+        guided("return rk.Plan((16, 24), {}, image.repeat(2, 1, 1, 1))", depth="far")(picture())
 
 
 STAGED = """if "stage" not in inputs and image.shape[-1] > 6:
