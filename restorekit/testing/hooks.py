@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ _UNLIKELY = 0x5EED_CAFE  # a seed
 
 
 def declared(subject: Subject) -> str:
-    """Every option has a help, every look is the model's."""
+    """Every option has a help, every look is the model's, every hook is marked as one."""
+    for name in _unmarked(subject):
+        demand(False, f"{name} lacks @restorekit.hookimpl and is never called")
     for option in subject.task.options:
         demand(bool(option.help.strip()), f"option {option.name} has no help")
     card = subject.usual.model.card
@@ -41,9 +44,29 @@ def declared(subject: Subject) -> str:
     return f"options: {names}; looks: {', '.join(subject.task.looks)}"
 
 
+def _unmarked(subject: Subject) -> list[str]:
+    """The plugin's functions that have a hook's name and are none."""
+    hooks = {name: hook.get_hookimpls() for name, hook in vars(subject.loaded.hooks).items()}
+    own = str(subject.loaded.listing)
+    plugin = next(i.plugin for i in hooks["restorekit_task"] if i.plugin_name == own)
+    named = [name for name in hooks if callable(getattr(plugin, name, None))]
+    return [name for name in named if all(i.plugin_name != own for i in hooks[name])]
+
+
 def options_work(subject: Subject) -> str:
-    """Every value an option allows gives a result or a sentence; every other value a UsageError."""
+    """Every value an option allows gives a result or a sentence, and so does an image left out; every
+    other value gives a UsageError."""
     case, tried = small(subject.usual_case, 24, 20), 0
+    for companion in subject.task.companions:
+        if companion.name in case.inputs and not companion.required:
+            tried += 1
+            kept = {name: image for name, image in case.inputs.items() if name != companion.name}
+            try:
+                restored(subject.usual, replace(case, inputs=kept))
+            except UsageError:
+                pass  # it is a sentence: another image may be wanted with it
+            except PluginError as error:
+                demand(False, f"without {companion.name}: {error}")
     for option in subject.task.options:
         for value in _allowed(option):
             tried += 1
@@ -62,7 +85,8 @@ def options_work(subject: Subject) -> str:
             demand(False, f"{option.name}={value!r} is accepted")
     if not tried:
         raise NotTried("the task has no options")
-    return f"{tried} values of {len(subject.task.options)} options"
+    count = len(subject.task.options) + len(subject.task.companions)
+    return f"{tried} values of {count} options"
 
 
 def _allowed(option: Option) -> Iterator[Any]:

@@ -108,6 +108,12 @@ def test_a_task_that_keeps_them_all(dim: Dim) -> None:
 BREAKS: dict[str, tuple[str, str, str, str]] = {
     # what is wrong: (the code, what is put in its place, the promise, what is said of it)
     "no help": ('"How it lies."', '""', "declaration", "option way has no help"),
+    "a hook without its mark": (
+        "@rk.hookimpl\ndef restorekit_degrade",
+        "def restorekit_finish(x0):\n    return 0 * x0\n\n\n@rk.hookimpl\ndef restorekit_degrade",
+        "declaration",
+        "restorekit_finish lacks @restorekit.hookimpl and is never called",
+    ),
     "an option unused": (
         'ways[options["way"]]',
         "1.0",
@@ -226,6 +232,17 @@ def test_a_broken_promise_is_named_with_what_was_seen(dim: Dim, name: str) -> No
     assert finding.read.startswith("Plugins, “")
     assert "BROKEN" in str(finding)
     assert finding.says in str(finding)
+
+
+def test_an_image_that_may_be_left_out_is_left_out(dim: Dim) -> None:
+    model = '    model="tiny",\n'
+    _, _, rest = DIM.partition(model)
+    needing = rest.replace('inputs["image"]', 'inputs["image"] + 0 * inputs["hint"]')
+    needing = needing.replace('return {"image"', 'return {"hint": clean, "image"')
+    hint = '    (rk.Input("hint", "A hint."),),\n'
+    finding = dim(model + rest, hint + model + needing, "options")["options"]
+    assert finding.kept is False, str(finding)
+    assert "without hint: plugin dim (rk-dim 1.2.3) fails in restorekit_prepare" in finding.seen
 
 
 def test_a_generator_that_an_earlier_call_has_seeded_is_seen(dim: Dim) -> None:
