@@ -137,21 +137,19 @@ def test_corners_of_the_shipped_network_s_tiles_do_not_show() -> None:
     assert_tiles_do_not_show(rig, [METHODS["faithful"]], [(90_000, 2)])
 
 
-def mirrored(image: Tensor, bottom: int, right: int) -> Tensor:
-    frame = ((0, 0), (0, 0), (0, bottom), (0, right))
-    return torch.from_numpy(np.pad(image.numpy(), frame, "symmetric"))
+def mirrored(image: Tensor) -> Tensor:
+    rows, columns = ((0, -side % 64) for side in image.shape[-2:])
+    return torch.from_numpy(np.pad(image.numpy(), ((0, 0), (0, 0), rows, columns), "symmetric"))
 
 
-def padded(rig: Rig) -> tuple[Condition, int, int]:
-    bottom, right = -rig.height % 64, -rig.width % 64
-    images = [mirrored(image, bottom, right) for image in (rig.source, rig.concat)]
-    return Condition(*images, NUMBERS), rig.height + bottom, rig.width + right
+def padded(rig: Rig) -> Condition:
+    return Condition(mirrored(rig.source), mirrored(rig.concat), NUMBERS)
 
 
 def test_it_is_the_network_on_the_padded_picture() -> None:
     """A second implementation of the faithful look, without regions, tiles or samplers."""
     rig = Rig(150, 90, WIDE, torch.float32)
-    known, _, _ = padded(rig)
+    known = padded(rig)
     numbers = torch.tensor([[NUMBERS["scale"], NUMBERS["look"]]])
     answer = awake(WIDE)(torch.zeros_like(known.source), known.concat, torch.ones(1), numbers)
     expected = (known.source + 0.12 * answer)[..., :150, :90]
@@ -162,12 +160,12 @@ def test_it_is_the_network_on_the_padded_picture() -> None:
 def test_several_steps_are_the_published_chain_on_the_padded_picture() -> None:
     """Three ancestral steps of the flow from the source, with everything the loop adds, by hand."""
     rig = Rig(150, 90, WIDE, torch.float32, with_known=True)
-    known, height, width = padded(rig)
+    known = padded(rig)
     denoiser, times, seed = rig.denoiser(), [1.0, 2 / 3, 1 / 3, 0.0], 11
-    y, everywhere = known.source, Box(0, 0, height, width)
+    y, everywhere = known.source, Box(0, 0, *known.source.shape[-2:])
     known = known.with_numbers(look=0.5)
-    mask = mirrored(rig.mask, height - 150, width - 90) > 0.5
-    values = mirrored(rig.values, height - 150, width - 90)
+    mask = mirrored(rig.mask) > 0.5
+    values = mirrored(rig.values)
     with torch.inference_mode():
         x = y + 0.1 * noise_at(everywhere, 3, seed=seed, step=0)
         for i, (t, s) in enumerate(pairwise(times)):
