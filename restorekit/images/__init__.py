@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from restorekit.images.alpha import continued, premultiply, visible
+    from restorekit.images.alpha import premultiply, visible
     from restorekit.images.arrays import from_array, to_like
     from restorekit.images.formats import check_size, format_for, is_image_suffix
     from restorekit.images.picture import Header, Metadata, Picture, quantise
@@ -24,7 +24,6 @@ _HOME = {
     "Picture": "picture",
     "Provenance": "provenance",
     "check_size": "formats",
-    "continued": "alpha",
     "format_for": "formats",
     "frames": "reader",
     "from_array": "arrays",
@@ -47,7 +46,6 @@ __all__ = [
     "Picture",
     "Provenance",
     "check_size",
-    "continued",
     "format_for",
     "frames",
     "from_array",

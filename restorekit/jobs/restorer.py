@@ -17,13 +17,13 @@ from restorekit.engine.conditioning import Condition
 from restorekit.engine.loop import Engine, Run
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
-from restorekit.images import Picture, continued, quantise, visible
+from restorekit.images import Picture, quantise, visible
 from restorekit.jobs import sampling
 from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
 from restorekit.jobs.settings import Settings
-from restorekit.jobs.transparency import keep_even_parts, resized_alpha
+from restorekit.jobs.transparency import continued, keep_even_parts, resized_alpha
 from restorekit.models import store
 from restorekit.models.find import find
 from restorekit.plugins import LoadedTask

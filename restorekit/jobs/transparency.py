@@ -1,4 +1,5 @@
-"""The alpha of results: resized where the picture is, and even where the picture's is even."""
+"""Colours beneath transparency, and the alpha of results: resized where the picture is, and even where
+the picture's is even."""
 
 from __future__ import annotations
 
@@ -11,7 +12,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restorekit.engine.resample import resample
-from restorekit.images.picture import quantise, unit
+from restorekit.images.picture import Planes, quantise, unit
+
+# From this alpha on a colour is wholly believed: of 8 bits, divided by less, it is rough.
+_TRUSTED = 8 / 255
+_NOTHING = 1e-10  # a share that may be divided by
+
+
+def continued(color: Planes, alpha: Planes) -> Planes:
+    """Colours that go on where little or nothing shows: (H, W, C), from (H, W, C) and (H, W).
+
+    Pull–push (Gortler 1996): means of what shows, from ever coarser grids. An even colour stays even,
+    so what is done to the result cannot bring a fringe to an edge. Floats in [0, 1].
+    """
+    return _pulled_and_pushed(unit(color), np.minimum(unit(alpha) / np.float32(_TRUSTED), 1))
+
+
+def _pulled_and_pushed(color: Planes, weight: Planes) -> Planes:
+    import cv2  # which most pictures, without transparency, need not wait for
+
+    height, width = weight.shape
+    if weight.min() == 1 or height * width == 1:
+        return color
+    kept = color * weight[..., None]
+    half = ((width + 1) // 2, (height + 1) // 2)
+    share = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
+    sums = cv2.resize(kept, half, interpolation=cv2.INTER_AREA).reshape(*share.shape, -1)
+    means = sums / np.maximum(share, _NOTHING)[..., None]
+    coarse = _pulled_and_pushed(means, np.minimum(4 * share, 1))
+    around = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    kept += around.reshape(color.shape) * (1 - weight)[..., None]
+    return kept
 
 
 def resized_alpha(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from restorekit.errors import UsageError
-from restorekit.images import Picture, continued, premultiply, quantise, read, write
+from restorekit.images import Picture, premultiply, quantise, read, write
 from restorekit.images.alpha import over, unpremultiply, visible
 
 UNIT = st.floats(0, 1, width=32)
@@ -63,32 +63,6 @@ def test_a_soft_disc_gets_no_dark_fringe(tmp_path: Path) -> None:
 
     naive = np.stack([resized(color[..., c], 96) for c in range(3)], axis=2)
     assert naive[shows].min() < 1 - 20 / 255, "the test would not notice a fringe"
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    colour=arrays(np.float32, 3, elements=UNIT),
-    alpha=arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=UNIT),
-)
-def test_an_even_colour_goes_on_evenly(colour: np.ndarray, alpha: np.ndarray) -> None:
-    hidden = np.random.default_rng(0).random((*alpha.shape, 3), np.float32)
-    shows = alpha > 0
-    found = continued(np.where(shows[..., None], colour, hidden), alpha)
-    assert found.dtype == np.float32
-    if (alpha > 1e-4).any():
-        np.testing.assert_allclose(found, np.broadcast_to(colour, found.shape), atol=1e-5)
-
-
-def test_what_shows_well_is_kept_and_the_nearest_of_it_goes_on() -> None:
-    color = np.random.default_rng(1).random((40, 40, 3), np.float32)
-    color[:, :12], color[:, 28:] = (0.9, 0.1, 0.1), (0.1, 0.1, 0.9)
-    alpha = np.zeros((40, 40), np.float32)
-    alpha[:, :12], alpha[:, 28:] = 1, 0.1
-    found = continued(color, alpha)
-    np.testing.assert_array_equal(found[alpha > 0], color[alpha > 0])
-    assert (found[:, 12:16] - found[:, 24:28])[..., 0].min() > 0.1  # redder beside the red
-    assert found.min() >= 0.1 - 1e-6
-    assert found.max() <= 0.9 + 1e-6
 
 
 def test_over_white_is_what_a_viewer_shows() -> None:

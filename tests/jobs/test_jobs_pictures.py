@@ -13,9 +13,10 @@ from outer_kit import Run, noise, pixels_of, save
 from PIL import Image
 
 import restorekit
-from restorekit.images import continued, from_array
+from restorekit.images import from_array
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.samples import to_tensor
+from restorekit.jobs.transparency import continued
 
 Build = Callable[..., Restorer]
 

@@ -56,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "plugins": {"errors", "task", "hookspecs", "contract", "device", "listing"},
     "models": {"errors", "engine", "plugins"},
     "jobs": {"errors", "task", "plugins", "device", "engine", "images", "models"},
-    "api": {"errors", "task", "plugins", "jobs", "images"},
+    "api": {"errors", "task", "plugins", "device", "jobs", "images"},
     "evaluation": {"errors", "engine", "images", "jobs", "metrics"},
     "report": {"errors"},
     "scaffold": {"errors"},
