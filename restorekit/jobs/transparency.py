@@ -25,24 +25,23 @@ def continued(color: Planes, alpha: Planes) -> Planes:
     Pull–push (Gortler 1996): means of what shows, from ever coarser grids. An even colour stays even,
     so what is done to the result cannot bring a fringe to an edge. Floats in [0, 1].
     """
-    return _pulled_and_pushed(unit(color), np.minimum(unit(alpha) / np.float32(_TRUSTED), 1))
+    planes = torch.from_numpy(np.ascontiguousarray(unit(color))).permute(2, 0, 1)[None]
+    weight = torch.from_numpy(np.ascontiguousarray(unit(alpha)))[None, None] / _TRUSTED
+    filled = _pulled_and_pushed(planes, weight.clamp(max=1))
+    return np.ascontiguousarray(filled[0].permute(1, 2, 0).numpy())
 
 
-def _pulled_and_pushed(color: Planes, weight: Planes) -> Planes:
-    import cv2  # which most pictures, without transparency, need not wait for
-
-    height, width = weight.shape
-    if weight.min() == 1 or height * width == 1:
+def _pulled_and_pushed(color: Tensor, weight: Tensor) -> Tensor:
+    """(1, C, h, w) colours where their weights (1, 1, h, w) are 1, and between them what is around."""
+    if weight.min() == 1 or weight.numel() == 1:
         return color
-    kept = color * weight[..., None]
-    half = ((width + 1) // 2, (height + 1) // 2)
-    share = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
-    sums = cv2.resize(kept, half, interpolation=cv2.INTER_AREA).reshape(*share.shape, -1)
-    means = sums / np.maximum(share, _NOTHING)[..., None]
-    coarse = _pulled_and_pushed(means, np.minimum(4 * share, 1))
-    around = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    kept += around.reshape(color.shape) * (1 - weight)[..., None]
-    return kept
+    kept = color * weight
+    sums, share = (
+        F.avg_pool2d(plane, 2, ceil_mode=True, count_include_pad=False) for plane in (kept, weight)
+    )
+    coarse = _pulled_and_pushed(sums / share.clamp(min=_NOTHING), (4 * share).clamp(max=1))
+    around = F.interpolate(coarse, weight.shape[-2:], mode="bilinear", align_corners=False)
+    return kept.addcmul_(around, 1 - weight)
 
 
 def resized_alpha(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:

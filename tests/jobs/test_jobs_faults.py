@@ -84,7 +84,7 @@ STEPS: dict[str, Spoil] = {
     "manifest": of_b(
         Manifest, "append", lambda _, entry: entry.output == "b.png" and entry.result is not None
     ),
-    "rename": of_b(Path, "replace", lambda path, target: named_b(target) and named_b(path)),
+    "name": of_b(stages, "publish", lambda _, path, *__: named_b(path)),
 }
 ERRORS: dict[str, Exception] = {
     "read error": OSError(errno.EIO, "Input/output error"),
@@ -127,7 +127,7 @@ def test_a_fault_costs_one_file_until_it_is_mended(
 
 
 @pytest.mark.parametrize("kind", ["disk full", "permission"])
-@pytest.mark.parametrize("step", ["write", "encode", "manifest", "rename"])
+@pytest.mark.parametrize("step", ["write", "encode", "manifest", "name"])
 def test_a_result_stands_until_its_better_is_whole(
     upscale: Run,
     folder: Path,

@@ -266,7 +266,7 @@ def test_the_cause_is_said_and_where_it_lies_when_asked(
     with pytest.raises(SystemExit) as left:
         main()
     said = capsys.readouterr().err
-    assert left.value.code == 1
+    assert left.value.code == 2
     assert "weights.safetensors" in said
     assert "NoneType" not in said
     assert ("Traceback" in said) == debug
