@@ -47,22 +47,21 @@ class Condition:
         """The condition of a window inside this one."""
         return self.map(lambda image: image[..., top : top + height, left : left + width])
 
-    def pad(self, bottom: int, right: int) -> Condition:
-        """The condition grown at the bottom and right by its mirror image, as far as need be."""
-        return self.map(lambda image: _mirrored(_mirrored(image, bottom, -2), right, -1))
+    def pad(self, top: int, left: int, bottom: int, right: int) -> Condition:
+        """The condition grown on each side by its mirror image, as far as need be."""
+        return self.map(lambda image: _mirrored(_mirrored(image, top, bottom, -2), left, right, -1))
 
     def to(self, device: torch.device) -> Condition:
         """The condition with its images on a device."""
         return self.map(lambda image: image.to(device))
 
 
-def _mirrored(image: Tensor, more: int, dimension: int) -> Tensor:
-    if not more:
+def _mirrored(image: Tensor, before: int, after: int, dimension: int) -> Tensor:
+    if not before and not after:
         return image
     size = image.shape[dimension]
-    place = torch.arange(size, size + more, device=image.device) % (2 * size)
-    beyond = image.index_select(dimension, torch.minimum(place, 2 * size - 1 - place))
-    return torch.cat([image, beyond], dimension)
+    place = torch.arange(-before, size + after, device=image.device) % (2 * size)
+    return image.index_select(dimension, torch.minimum(place, 2 * size - 1 - place))
 
 
 def concatenate(condition: Condition, *images: Tensor) -> Condition:

@@ -1,8 +1,9 @@
 """The one loop that runs every sampler, and the restoration of a picture window by window.
 
-A picture is padded to a grid of the network's; a region (one tile where one call is enough, a
-full-width band where there are several) is grown by what its calls can see, sampled whole, and cut
-back. Each call works in tiles on the same grid. So results do not depend on tiles, bands or batches.
+A picture is framed by its mirror image, up to a grid of the network's; a region (one tile where one
+call is enough, a full-width band where there are several) is grown by what its calls can see, sampled
+whole, and cut back. Each call works in tiles on the same grid. So results do not depend on tiles, bands
+or batches.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from restorekit.engine.samplers import Estimate, Sampler, count_evaluations
 from restorekit.engine.tiles import Box, best_tile, cut, round_up, separate
 from restorekit.errors import DeviceError, UsageError
 
+_FRAME = 16  # output pixels: networks do worst at a window's edge
+
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A call just made: its number, of how many, its time, where, and the estimate x̂0 there."""
+    """A call just made: its number, of how many, its time, where in the picture, and x̂0 there."""
 
     step: int
     steps: int
@@ -104,9 +107,10 @@ class Engine:
         self, size: tuple[int, int], runs: Sequence[Run], areas: Iterable[Box] | None = None
     ) -> list[Box]:
         """The windows of a picture that are sampled one by one; they cover the areas, by default all."""
-        canvas = self.canvas(size)
+        picture, canvas = Box(0, 0, *size), self.canvas(size)
         chosen = [canvas] if areas is None else separate(areas, self.multiple, canvas)
-        return [region for area in chosen for region in self._parts(area, canvas, runs)]
+        parts = (part for area in chosen for part in self._parts(area, canvas, runs))
+        return [part for part in parts if part.overlaps(picture)]
 
     def _parts(self, area: Box, canvas: Box, runs: Sequence[Run]) -> Iterator[Box]:
         if max(run.evaluations for run in runs) == 1:
@@ -117,8 +121,8 @@ class Engine:
         return cut(area, *tile, self.multiple)
 
     def canvas(self, size: tuple[int, int]) -> Box:
-        """The padded picture."""
-        return Box(0, 0, *(round_up(side, self.multiple) for side in size))
+        """The picture in its frame, padded to whole multiples."""
+        return Box(-_FRAME, -_FRAME, *(round_up(n + 2 * _FRAME, self.multiple) for n in size))
 
     def restore(
         self,
@@ -145,7 +149,7 @@ class Engine:
             grown = region.grow(calls * self.margin, canvas)
             window = _Window(self, grown, region, picture, canvas, correct, watch)
             known = window.condition(condition)
-            results = [weighted(window.sample(run, known, seed), run.weight) for run in runs]
+            results = [run.weight * window.sample(run, known, seed) for run in runs]
             x0 = reduce(torch.add, results)  # one after another: the order decides the last bit
             if strength != 1.0:
                 x0 = torch.lerp(known.source, x0, strength)
@@ -153,11 +157,6 @@ class Engine:
             rows, columns = inside.relative_to(grown).slices()
             last = overwrite_known(x0, known)[..., rows, columns]
             yield inside, last.cpu()
-
-
-def weighted(image: Tensor, weight: float) -> Tensor:
-    """An image times a number; the image itself for 1."""
-    return image if weight == 1.0 else weight * image
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,10 @@ class _Window:
         """The condition of the grown window; beyond the picture its mirror image."""
         inside = self.grown.clip(self.picture)
         known = condition(inside).to(self.engine.device)
-        return known.pad(self.grown.height - inside.height, self.grown.width - inside.width)
+        top, left = inside.top - self.grown.top, inside.left - self.grown.left
+        return known.pad(
+            top, left, self.grown.bottom - inside.bottom, self.grown.right - inside.right
+        )
 
     def sample(self, run: Run, known: Condition, seed: int) -> Tensor:
         """x0 of the grown window by one run; right in the region, and nothing in particular around."""
@@ -199,8 +201,9 @@ class _Window:
             area = self.region.grow(max(remaining[0], 0) * engine.margin, self.canvas)
             x0_hat = self.call(x, t, first if remaining[0] == calls - 1 else later, area)
             if self.watch:
-                part = self.part(x0_hat, area)
-                self.watch(StepEvent(calls - remaining[0], calls, t, area, part))
+                inside = area.clip(self.picture)
+                part = self.part(x0_hat, inside)
+                self.watch(StepEvent(calls - remaining[0], calls, t, inside, part))
             return x0_hat
 
         if run.start_noise:

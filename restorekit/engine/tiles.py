@@ -67,15 +67,12 @@ def round_up(value: int, multiple: int) -> int:
 
 
 def separate(areas: Iterable[Box], multiple: int, canvas: Box) -> list[Box]:
-    """Boxes on multiples of which no two overlap and which hold the areas, cut off at the canvas."""
+    """Boxes on the canvas' multiples that hold the areas, none over another, cut off at its edges."""
     found: list[Box] = []
     for area in areas:
-        box = from_edges(
-            area.top // multiple * multiple,
-            area.left // multiple * multiple,
-            round_up(area.bottom, multiple),
-            round_up(area.right, multiple),
-        ).clip(canvas)
+        up, back = (area.top - canvas.top) % multiple, (area.left - canvas.left) % multiple
+        sides = round_up(area.height + up, multiple), round_up(area.width + back, multiple)
+        box = Box(area.top - up, area.left - back, *sides).clip(canvas)
         while overlapping := [other for other in found if box.overlaps(other)]:
             found = [other for other in found if other not in overlapping]
             box = _around([box, *overlapping])

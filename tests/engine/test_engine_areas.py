@@ -108,7 +108,7 @@ def test_regions_are_those_that_are_restored() -> None:
         regions = engine.regions(rig.size, [method], AREAS)
         made = parts(rig, engine, [method], AREAS)
         assert [region.clip(Box(0, 0, *rig.size)) for region in regions] == [box for box, _ in made]
-    assert rig.engine().regions(rig.size, [METHODS["sharp"]]) == [Box(0, 0, 320, 256)]
+    assert rig.engine().regions(rig.size, [METHODS["sharp"]]) == [Box(-16, -16, 384, 256)]
 
 
 def test_no_areas_are_no_windows() -> None:
@@ -129,7 +129,7 @@ def test_no_more_than_an_area_and_its_margin_is_looked_at() -> None:
 
     engine = rig.engine(denoise=denoise, radius=64)
     list(engine.restore(rig.size, [METHODS["sharp"]], rig.condition, areas=[Box(450, 330, 9, 9)]))
-    assert rig.asked == [Box(384, 256, 192, 192)]
+    assert rig.asked == [Box(368, 240, 192, 192)]
     assert calls == [192 * 192]
 
 

@@ -37,13 +37,13 @@ def test_a_crop_is_a_crop_of_every_image(condition: Condition) -> None:
 
 
 def test_padding_mirrors_every_image(condition: Condition) -> None:
-    padded = condition.pad(4, 30)  # more than the picture's own width
+    padded = condition.pad(2, 25, 4, 30)  # more than the picture's own width
     for part, whole in zip(parts(padded), parts(condition), strict=True):
-        expected = np.pad(whole.numpy(), ((0, 0), (0, 0), (0, 4), (0, 30)), "symmetric")
+        expected = np.pad(whole.numpy(), ((0, 0), (0, 0), (2, 4), (25, 30)), "symmetric")
         np.testing.assert_array_equal(part.numpy(), expected)
-    for part, whole in zip(parts(condition.pad(0, 0)), parts(condition), strict=True):
+    for part, whole in zip(parts(condition.pad(0, 0, 0, 0)), parts(condition), strict=True):
         assert part is whole
-    one = condition.crop(0, 0, 1, 1).pad(63, 63)
+    one = condition.crop(0, 0, 1, 1).pad(0, 9, 63, 54)
     assert torch.equal(one.source, condition.source[..., :1, :1].expand(1, 3, 64, 64))
 
 
@@ -52,8 +52,8 @@ def test_a_mask_may_be_of_any_type(condition: Condition) -> None:
     assert condition.known is not None
     values, mask = condition.known
     for kind in (torch.bool, torch.uint8, torch.float64):
-        other = replace(condition, values, mask.to(kind)).pad(3, 5).crop(1, 2, 11, 12)
-        expected = condition.pad(3, 5).crop(1, 2, 11, 12)
+        other = replace(condition, values, mask.to(kind)).pad(1, 2, 3, 5).crop(1, 2, 11, 12)
+        expected = condition.pad(1, 2, 3, 5).crop(1, 2, 11, 12)
         estimate = torch.zeros_like(expected.source)
         assert torch.equal(overwrite_known(estimate, other), overwrite_known(estimate, expected))
 

@@ -45,8 +45,7 @@ class Preview:
         estimate = event.x0_hat[0, :, -box.top % stride :: stride, -box.left % stride :: stride]
         pixels = ((estimate.float().clamp(-1, 1) + 1) * 127.5).round().cpu().numpy()
         place = self.canvas[-(-box.top // stride) :, -(-box.left // stride) :]
-        place = place[: pixels.shape[1], : pixels.shape[2]]  # the engine's windows pass the edges
-        place[:] = np.moveaxis(pixels, 0, 2)[: place.shape[0], : place.shape[1]]
+        place[: pixels.shape[1], : pixels.shape[2]] = np.moveaxis(pixels, 0, 2)
         last = (
             event.step == event.steps and box.bottom >= self.size[0] and box.right >= self.size[1]
         )
