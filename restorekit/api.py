@@ -29,7 +29,8 @@ def task_function(name: str) -> Callable[..., Any]:
         from restorekit.images import from_array, to_like
 
         companions, words = _companions(task, others, options)
-        task.refuse_contradictions(name for name, value in options.items() if value is not None)
+        given = [name for name, value in options.items() if value is not None]
+        task.check_given([*given, *companions, *words])
         own, common = split_options(task, options | words)
         settings = Settings.of(task, common)
         checked = tuple(sorted(task.check_options(own).items()))

@@ -66,7 +66,7 @@ class Option:
             value = self.default
         if value is None:
             return None
-        flag = "--" + self.name.replace("_", "-")
+        flag = _flag(self.name)
         if self.kind == "size":
             return _size(flag, value)
         if self.kind == "area":
@@ -168,7 +168,8 @@ class Task:
     name: the command, lower case. summary: one line. options: its own, beside those every task
     has. companions: images it takes beside the picture, which is the input "image". model: the
     default weights, a key of `restorekit_models`. looks: the looks that model offers, the default
-    one first. exclusive: groups of options of which a person gives one at most. degradations: what
+    one first. exclusive: groups of options of which a person gives one at most. needed: groups of
+    options and companions of which a person gives one at least. degradations: what
     `restorekit_degrade` can do, the usual one first. exact: pixels that the task does not change come
     through bit for bit, so results are written without loss unless a person asks otherwise, and
     alpha is left alone. linear: its pictures are light: hooks are given and give back the file's own
@@ -183,6 +184,7 @@ class Task:
     model: str = ""
     looks: tuple[str, ...] = ("faithful",)
     exclusive: tuple[tuple[str, ...], ...] = ()
+    needed: tuple[tuple[str, ...], ...] = ()
     degradations: tuple[Degradation, ...] = (Degradation("default"),)
     exact: bool = False
     linear: bool = False
@@ -198,9 +200,11 @@ class Task:
         if not self.degradations:
             raise UsageError(f"task {self.name} has no degradations; leave them out for one")
         names = [own.name for own in (*self.options, *self.companions)]
-        strange = {name for group in self.exclusive for name in group} - set(names)
+        strange = {name for group in self.exclusive + self.needed for name in group} - set(names)
         if strange:
-            raise UsageError(f"task {self.name} has no option {min(strange)!r} to exclude")
+            raise UsageError(
+                f"task {self.name} has no option {min(strange)!r} to exclude or to need"
+            )
         taken = {*names, "image", "degradation"}
         for degradation in self.degradations:
             clash = {option.name for option in degradation.options} & taken
@@ -234,13 +238,16 @@ class Task:
         own = {name: value for name, value in given.items() if name not in words}
         return {**_checked(self.options, own, self.name), **words}
 
-    def refuse_contradictions(self, given: Iterable[str]) -> None:
-        """UsageError where a person has given two options of an exclusive group."""
+    def check_given(self, given: Iterable[str]) -> None:
+        """UsageError where a person has given two of an exclusive group, or none of a needed one."""
         named = set(given)
         for group in self.exclusive:
-            both = [f"--{name.replace('_', '-')}" for name in group if name in named]
+            both = [_flag(name) for name in group if name in named]
             if len(both) > 1:
                 raise UsageError(f"{both[0]} and {both[1]} contradict each other; give one of them")
+        for group in self.needed:
+            if not named.intersection(group):
+                raise UsageError(f"{self.name} needs {' or '.join(map(_flag, group))}")
 
     def check_degradation(self, name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         """ "degradation" and its own options, checked; the first one where no name is given."""
@@ -252,6 +259,10 @@ class Task:
             )
         place = f"degradation {chosen} of {self.name}"
         return {"degradation": chosen, **_checked(named[chosen].options, given, place)}
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _checked(options: Iterable[Option], given: Mapping[str, Any], place: str) -> dict[str, Any]:

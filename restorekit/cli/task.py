@@ -154,7 +154,7 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     named = {c.name: values.pop(c.name) for c in loaded.task.companions}
     words = {c.name: named.pop(c.name) for c in loaded.task.companions if c.is_word(named[c.name])}
     beside = {name: Path(path) for name, path in named.items() if path is not None}
-    loaded.task.refuse_contradictions(_given())
+    loaded.task.check_given(_given())
     own, common = split_options(loaded.task, values | words)
     options = loaded.task.check_options(own)
     settings = Settings.of(loaded.task, common)

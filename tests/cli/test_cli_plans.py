@@ -10,7 +10,6 @@ from outer_kit import Run, hole, noise, one_sentence, save, tree
 from PIL import Image
 
 FAILS = {
-    "no mask": ((), "inpaint needs --mask"),
     "a mask of another size": (
         ("--mask", "small.png"),
         "the mask is 24 x 12 and the picture 24 x 16",
@@ -56,6 +55,7 @@ def test_what_would_fail_fails_in_the_plan(inpaint: Run, here: Path, case: str) 
     [
         (("--mask", "mask.png", "--jump", "10"), "--jump '10'"),
         (("--expand", "up=3"), "--expand 'up=3'"),
+        ((), "inpaint needs --mask or --expand"),
     ],
 )
 def test_options_are_looked_at_before_any_picture(

@@ -60,6 +60,7 @@ TASK = rk.Task(
             words="alpha|scratches|#[0-9a-fA-F]{6}",
         ),
     ),
+    needed=(("mask", "expand"),),
     model="inpaint",
     looks=("faithful", "sharp"),
     degradations=(
