@@ -245,9 +245,10 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Begin with another run's averaged weights, or a model's, grown where the network is larger.
 
-        ModelError for a network that cannot grow into the recipe's.
+        A run's discriminator comes along: a new one would have to learn first what it knew. ModelError
+        for a network that cannot grow into the recipe's, or a discriminator of other widths.
         """
-        weights, config, self.earlier = _starting_point(path)
+        weights, config, self.earlier, judge = _starting_point(path)
         if config != self.recipe.network:
             try:
                 weights = grown(weights, config, self.recipe.network)
@@ -256,18 +257,24 @@ class Trainer:
         with checkpoint.fitting(path):
             self.network.load_state_dict(weights)
             self.average.load(weights, 0)
+            if self.perceptual and judge:
+                self.perceptual.restore(judge)
 
 
-def _starting_point(path: Path) -> tuple[dict[str, Tensor], UNetConfig, list[dict[str, Any]]]:
-    """(weights in float32, their network, the phases that made them) of a checkpoint or a model file."""
+def _starting_point(
+    path: Path,
+) -> tuple[dict[str, Tensor], UNetConfig, list[dict[str, Any]], dict[str, Tensor]]:
+    """(weights in float32, their network, the phases that made them, the perceptual phase's tensors) of
+    a checkpoint or a model file."""
     try:
         tensors, record = checkpoint.load(path)
     except ModelError:
         model = store.load(path)
         weights = {key: value.float() for key, value in model.tensors.items()}
-        return weights, model.config, list(model.card.training.get("phases", []))
+        return weights, model.config, list(model.card.training.get("phases", [])), {}
     config = UNetConfig.from_dict(record["recipe"]["network"])
-    return checkpoint.part("average", tensors), config, record.get("phases", [])
+    judge = checkpoint.part("perceptual", tensors)
+    return checkpoint.part("average", tensors), config, record.get("phases", []), judge
 
 
 def run(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from training_kit import NETWORK, assert_same, corpus, need_lpips, recipe, trainer
 
+from restorekit.errors import ModelError
 from restorekit.models import store
 from restorekit.training.export import export
 from restorekit.training.perceptual import _anywhere, repeated
@@ -41,6 +42,21 @@ def test_it_trains_what_a_look_adds_and_nothing_else(tmp_path: Path) -> None:
         added = {name: value for name, value in state.items() if name.endswith(".widen")}
         assert len(added) == 2 * 3 + 1  # two in each of three blocks, and the tail's
         assert all(value.any() for value in added.values())
+
+
+def test_what_judged_comes_along(tmp_path: Path) -> None:
+    """A second sharp phase begins with the first one's discriminator, and with that one's widths."""
+    first = trainer(look_alone())
+    run(first, corpus(), [], tmp_path)
+    second = trainer(look_alone())
+    assert first.perceptual is not None
+    assert second.perceptual is not None
+    second.start_from(tmp_path / "checkpoint.safetensors")
+    assert_same(second.perceptual.tensors(), first.perceptual.tensors())
+    assert second.iteration == 0
+    wider = trainer(recipe(network=RANKED, perceptual=Perceptual(widths=(8, 8, 16))))
+    with pytest.raises(ModelError, match="checkpoint"):
+        wider.start_from(tmp_path / "checkpoint.safetensors")
 
 
 def test_broken_off_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
