@@ -1,6 +1,6 @@
 """A sheet of crops: one row a place, one column a method, enlarged without smoothing.
 
-`python benchmarks/sheet.py OUT.png [--scale 4] [--zoom 2] [--set bundled|Kodak24|gb82|Set14] [--peers]`
+`python benchmarks/sheet.py OUT.jpg [--scale 4] [--zoom 2] [--set bundled|Kodak24|gb82|Set14] [--peers]`
 
 The bundled photographs are scikit-image's; other sets and the peers' weights lie in RESTOREKIT_DATA.
 """
@@ -134,7 +134,7 @@ def main() -> None:
         methods |= quality.peers(["lsdir-compact-x4", "realesr-general-x4v3", "rlfn-x4"])
     page = sheet(data, arguments.set, methods, arguments.scale, arguments.zoom)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    page.save(arguments.out)
+    page.save(arguments.out, quality=92, optimize=True)  # the quality is for JPEG
 
 
 if __name__ == "__main__":
