@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--time-limit", type=float, help="seconds")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--start-from", type=Path, help="a model, or another run's checkpoint")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
@@ -159,6 +160,8 @@ def main() -> None:
     state = given.out / "checkpoint.safetensors"
     if state.exists():
         made.resume(state)
+    elif given.start_from:
+        made.start_from(given.start_from)
     corpus: Any = Renders.read(given.renders / "train")
     made.data = [
         {

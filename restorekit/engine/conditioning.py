@@ -61,7 +61,10 @@ def _mirrored(image: Tensor, before: int, after: int, dimension: int) -> Tensor:
         return image
     size = image.shape[dimension]
     place = torch.arange(-before, size + after, device=image.device) % (2 * size)
-    return image.index_select(dimension, torch.minimum(place, 2 * size - 1 - place))
+    place = torch.minimum(place, 2 * size - 1 - place)
+    ends = place[:before], place[before + size :]  # the rest is copied whole: much faster
+    first, last = (image.index_select(dimension, end) for end in ends)
+    return torch.cat([first, image, last], dimension)
 
 
 def concatenate(condition: Condition, *images: Tensor) -> Condition:

@@ -176,9 +176,8 @@ class _Window:
         inside = self.grown.clip(self.picture)
         known = condition(inside).to(self.engine.device)
         top, left = inside.top - self.grown.top, inside.left - self.grown.left
-        return known.pad(
-            top, left, self.grown.bottom - inside.bottom, self.grown.right - inside.right
-        )
+        bottom, right = self.grown.bottom - inside.bottom, self.grown.right - inside.right
+        return known.pad(top, left, bottom, right)
 
     def sample(self, run: Run, known: Condition, seed: int) -> Tensor:
         """x0 of the grown window by one run; right in the region, and nothing in particular around."""
