@@ -44,11 +44,11 @@ def test_an_addon_wraps_a_hook(install: Installer, model: Path) -> None:
 def test_an_addon_observes_steps(install: Installer, model: Path) -> None:
     install("watch", OBSERVER, group=ADDONS, module="rk_test_watch")
     options = {"scale": 2, "model": str(model), "look": "sharp", "steps": 3}
-    restorekit.upscale(noise(), **options)
+    made = restorekit.upscale(noise(), **options)
     seen = sys.modules["rk_test_watch"].seen
     assert [event[:2] for event in seen] == [(1, 3), (2, 3), (3, 3)]
     assert [event[2] for event in seen] == pytest.approx([1, 2 / 3, 1 / 3])
-    assert all(event[3] == (0, 0, 32, 64) for event in seen)
+    assert all(event[3] == (0, 0, *made.shape[:2]) for event in seen)
 
 
 def test_observing_changes_nothing(install: Installer, model: Path) -> None:
