@@ -58,6 +58,16 @@ def test_the_order_of_areas_does_not_matter(areas: list[Box], chance) -> None:
     assert separate(shuffled, 16, CANVAS) == separate(areas, 16, CANVAS)
 
 
+@few
+@given(st.lists(boxes, max_size=8))
+def test_multiples_are_counted_from_the_canvas_s_corner(areas: list[Box]) -> None:
+    """A picture lies in a frame, whose corner is not its own."""
+    corner = Box(16 * 5 + 3, 16 + 7, 1, 1)  # on no multiple
+    moved = [area.relative_to(corner) for area in areas]
+    expected = [box.relative_to(corner) for box in separate(areas, 16, CANVAS)]
+    assert separate(moved, 16, CANVAS.relative_to(corner)) == expected
+
+
 def test_areas_apart_stay_apart_and_chains_become_one() -> None:
     far = [Box(3, 5, 2, 2), Box(100, 5, 2, 2)]
     assert separate(far, 16, CANVAS) == [Box(0, 0, 16, 16), Box(96, 0, 16, 16)]
