@@ -83,7 +83,7 @@ def smoke(run: Run) -> None:
     run.measure(
         "speed",
         {
-            "engine_overhead": speed.engine_overhead(1024, 1024, runs=5),
+            "engine_overhead": speed.engine_overhead(1024, 1024, runs=15),
             "start_up": speed.start_up(5),
         },
     )
