@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from restorekit.engine.unet import UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.models.card import Card
@@ -24,7 +25,7 @@ def average(first: Path, second: Path, target: Path, share: float, date: str) ->
     if not 0 <= share <= 1:
         raise UsageError(f"--share {share:g} is out of range; give a number from 0 to 1")
     one, other = store.load(first), store.load(second)
-    if _kind(one.card) != _kind(other.card):
+    if _kind(one) != _kind(other):
         raise ModelError(f"{first} and {second} are models of different kinds; they have no mean")
     tensors = {
         name: one.tensors[name].float().lerp(value.float(), share).half()
@@ -40,5 +41,6 @@ def average(first: Path, second: Path, target: Path, share: float, date: str) ->
     return store.read_card(target)
 
 
-def _kind(card: Card) -> tuple[str, Mapping, str, Mapping, float]:
-    return card.task, card.network, card.path, card.path_parameters, card.deviation
+def _kind(model: store.Model) -> tuple[str, UNetConfig, str, Mapping, float]:
+    card = model.card
+    return card.task, model.config, card.path, card.path_parameters, card.deviation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def test_it_lies_between(pair: tuple[Path, Path], tmp_path: Path, share: float) 
     }
     assert card.scores == {}
     assert card.looks == other.card.looks
+
+
+def test_a_card_of_before_a_part_of_the_network_was_thought_of_is_no_other_kind(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model, older = store.load(pair[0]), tmp_path / "older.safetensors"
+    network = {key: value for key, value in model.card.network.items() if key != "rank"}
+    store.save(older, replace(model.card, network=network), model.tensors)
+    average(older, pair[1], tmp_path / "mean.safetensors", 0.5, "2026-11-29")
+    assert store.load(tmp_path / "mean.safetensors").config == model.config
 
 
 def test_models_of_two_kinds_have_no_mean(pair: tuple[Path, Path], tmp_path: Path) -> None:
