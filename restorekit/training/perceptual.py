@@ -1,4 +1,4 @@
-"""The sharp look's phase: pixel, lattice, LPIPS and adversarial losses on the first call's output."""
+"""The sharp look's phase: losses of its first call: pixels, lattice, spectrum, LPIPS, adversarial."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.training import checkpoint
 from restorekit.training.recipe import Recipe
+
+_RINGS = 32
+_FLOOR = (0.25 / 127.5) ** 2
 
 
 class Discriminator(nn.Module):
@@ -79,6 +82,8 @@ class PerceptualPhase:
         # What is made shows the network's cells, and what judges it has strides: seen always in the
         # same place, a pattern of their period can go unpunished, or even please.
         made, x0, source = _anywhere([made, x0, condition.source], generator)
+        if settings.spectrum:
+            loss = loss + settings.spectrum * spectral_gap(made, x0)
         told = self._train_discriminator(x0, made.detach(), source)
         loss = loss + settings.lpips * self.distance(made, x0).mean()
         ramp = min(1.0, iteration / max(1, settings.ramp))
@@ -114,6 +119,29 @@ class PerceptualPhase:
 def repeated(difference: Tensor, factor: int) -> Tensor:
     """Mean absolute value of what repeats from cell to cell, over 8 × 8 cells; () of (N, C, H, W)."""
     return F.avg_pool2d(codec.encode(difference, factor), 8, 4).abs().mean()
+
+
+def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:
+    """Mean |log of the ratio of powers| over rings of frequencies up to Nyquist's; () of (N, C, H, W).
+
+    In each image by itself, with a Hann window: a flat image asks for no grain. Powers below a quarter
+    of a level's noise count as that.
+    """
+    height, width = made.shape[-2:]
+    windows = (torch.hann_window(side, False, device=made.device) for side in (height, width))
+    window = torch.outer(*windows)
+    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
+    ring = (torch.hypot(rows, columns) * 2 * _RINGS).long().flatten()
+    inside = (ring < _RINGS).nonzero().flatten().to(made.device)
+    sums = F.one_hot(ring[ring < _RINGS]).float().to(made.device)  # (bins, rings)
+    logs = []
+    for image in (made, truth):
+        brightness = image.float().mean(1)
+        level = brightness - brightness.mean((1, 2), keepdim=True)
+        power = torch.fft.rfft2(level * window).abs().square().flatten(1)[:, inside]
+        power = power / window.square().sum()
+        logs.append((power @ sums / sums.sum(0) + _FLOOR).log())
+    return (logs[0] - logs[1]).abs().mean()
 
 
 def _anywhere(images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:

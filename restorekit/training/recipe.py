@@ -38,13 +38,15 @@ class Perceptual:
     share: of the batch; 1: the network learns only what the number "look" adds to its weights (`rank`),
     and the faithful look stays as it was. coarse: L1 between 4×4 means. lattice: L1 between the means,
     over 8×8 of the network's cells, of each of a cell's pixels: what repeats from cell to cell is no
-    texture. widths: of the discriminator's layers.
+    texture. spectrum: of how far the power of each frequency is from the original's. widths: of the
+    discriminator's layers.
     """
 
     share: float = 0.5
     pixel: float = 1.0
     coarse: float = 4.0
     lattice: float = 0.0
+    spectrum: float = 0.0
     lpips: float = 0.6
     adversarial: float = 0.01
     ramp: int = 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from training_kit import NETWORK, assert_same, corpus, need_lpips, recipe, train
 from restorekit.errors import ModelError
 from restorekit.models import store
 from restorekit.training.export import export
-from restorekit.training.perceptual import _anywhere, repeated
+from restorekit.training.perceptual import _anywhere, repeated, spectral_gap
 from restorekit.training.recipe import Perceptual, Recipe
 from restorekit.training.trainer import run
 
@@ -108,3 +109,22 @@ def test_a_lattice_is_what_repeats_from_cell_to_cell(factor: int) -> None:
     assert float(repeated(noise, factor)) == pytest.approx(expected, rel=0.1)
     third = (torch.arange(64) % 3 == 0).float() - 1 / 3  # a period that is not the cells'
     assert float(repeated(third.expand(1, 3, 64, 64), factor)) < 0.06
+
+
+def test_the_spectral_gap_is_the_logarithm_of_the_ratio_of_powers() -> None:
+    draw = torch.Generator().manual_seed(0)
+    truth = 0.1 * torch.randn(2, 3, 60, 52, generator=draw)
+    assert float(spectral_gap(truth, truth)) == 0
+    assert float(spectral_gap(2 * truth + 0.3, truth)) == pytest.approx(math.log(4), rel=0.02)
+    other = 0.1 * torch.randn(2, 3, 60, 52, generator=draw)  # as much of everything, elsewhere
+    assert float(spectral_gap(other, truth)) < 0.6
+    even = torch.zeros(1, 3, 60, 52)
+    assert float(spectral_gap(even + 0.5 / 255, even)) == 0
+
+
+def test_the_spectral_gap_asks_for_what_is_missing() -> None:
+    truth = 0.1 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    gain = torch.tensor(0.3, requires_grad=True)
+    spectral_gap(gain * truth, truth).backward()
+    assert gain.grad is not None
+    assert float(gain.grad) == pytest.approx(-2 / 0.3, rel=0.02)
