@@ -286,13 +286,7 @@ def _same_size(
 
 def _stack(conditions: Sequence[Condition]) -> Condition:
     """One condition for a batch of windows, which share their numbers."""
-    first = conditions[0]
-    return Condition(
-        torch.cat([c.source for c in conditions]),
-        None
-        if first.concat is None
-        else torch.cat([c.concat for c in conditions if c.concat is not None]),
-        first.numbers,
-        None,
-        first.t_start,
-    )
+    first, sources = conditions[0], torch.cat([c.source for c in conditions])
+    joined = [c.concat for c in conditions if c.concat is not None]
+    concat = torch.cat(joined) if joined else None
+    return Condition(sources, concat, first.numbers, t_start=first.t_start)
