@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -67,8 +68,12 @@ class Entry:
     facts: Mapping[str, float | str] = field(default_factory=dict)
 
     def line(self) -> bytes:
-        """The entry as JSON and a newline."""
+        """The entry as JSON and a newline; a fact that is no finite number is null, as JSON has none."""
         record = asdict(self)
+        record["facts"] = {
+            name: None if isinstance(fact, float) and not math.isfinite(fact) else fact
+            for name, fact in self.facts.items()
+        }
         try:
             text = json.dumps(record, ensure_ascii=False).encode()
         except UnicodeEncodeError:  # a name that is no text

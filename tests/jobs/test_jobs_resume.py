@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -242,6 +243,14 @@ def test_a_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
     Manifest(tmp_path).append(entry)
     assert (tmp_path / NAME).read_bytes() == b'{"source": "b.p\n' + entry.line()
     assert list(Manifest(tmp_path).made("a.png")) == [found.sha256]
+
+
+def test_a_fact_that_is_no_number_is_null(tmp_path: Path) -> None:
+    found = content(save(tmp_path / "a.png"))
+    facts: dict[str, float | str] = {"level": math.nan, "db": math.inf, "gain": 0.5, "note": "nan"}
+    line = jobs_manifest.Entry("a.png", "a.png", (found,), found, {}, facts=facts).line()
+    read = json.loads(line, parse_constant=pytest.fail)["facts"]
+    assert read == {"level": None, "db": None, "gain": 0.5, "note": "nan"}
 
 
 @pytest.mark.user("B4")
