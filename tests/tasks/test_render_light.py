@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -74,6 +75,13 @@ def test_exposure_brings_an_even_picture_to_middle_grey() -> None:
 def test_exposure_knows_no_unit(factor: float) -> None:
     before, after = (transfer.exposure(image) for image in (light(), light() * factor))
     torch.testing.assert_close(after * factor, before, rtol=1e-5, atol=0)
+
+
+def test_the_largest_floats_have_an_exposure() -> None:
+    """Some programs fill what they did not render with the largest number there is."""
+    image = light()
+    image[..., :20, :20] = torch.finfo(torch.float32).max
+    assert 0 < float(transfer.exposure(image)) < math.inf
 
 
 def test_black_pictures_are_left_as_they_are() -> None:

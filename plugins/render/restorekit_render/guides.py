@@ -49,12 +49,13 @@ def checked_normal(normal: Tensor) -> tuple[Tensor, str]:
     Normals that were stored as colours, (n + 1)/2, are told by having nothing below 0 while 2n − 1 has
     about unit length.
     """
-    if normal.min() >= 0:
+    least, greatest = (float(bound) for bound in normal.aminmax())
+    if least >= 0:
         shifted = normal * 2 - 1
         length = shifted[..., ::4, ::4].square().sum(1).sqrt()  # a sixteenth of the pixels tells
         if float((length - 1).abs().median()) < 0.1:
             return shifted, "normals in [0, 1] were decoded to [-1, 1]"
-    return normal.clamp(-1, 1), ""
+    return normal if least >= -1 and greatest <= 1 else normal.clamp(-1, 1), ""
 
 
 def checked_albedo(albedo: Tensor) -> tuple[Tensor, str]:

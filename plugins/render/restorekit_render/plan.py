@@ -38,9 +38,11 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     least = light.clamp_max(0)
     light = light / divisor
     scale = _scale(options["input_scale"], light)
-    nothing = torch.zeros_like(light)
     source = transfer.encode(light * scale)
-    known = (nothing if albedo is None else albedo * 2 - 1, nothing if normal is None else normal)
+    known = [
+        torch.zeros_like(source) if guide is None else guide
+        for guide in (None if albedo is None else albedo.mul(2).sub_(1), normal)
+    ]
     note["exposure"] = round(math.log2(float(scale.flatten()[0])), 3)
     state = {
         "source": source,
@@ -112,6 +114,8 @@ def finish(made: rk.Plan, box: rk.Box, x0: Tensor) -> Tensor:
         made.state[name][..., rows, columns].to(x0.device) for name in ("factor", "least")
     )
     light = transfer.decode(x0) * factor
-    # In training what is cut off keeps its gradient: an estimate below black must get out of there.
-    light = light + (least - light).detach().clamp_min(0)
+    if light.requires_grad:  # what is cut off keeps its gradient: it must get out of there
+        light = light + (least - light).detach().clamp_min(0)
+    else:
+        light = torch.maximum(light, least, out=light)
     return transfer.to_display(light.clamp(0, 1)) if made.state["ldr"] else light

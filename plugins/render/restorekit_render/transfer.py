@@ -34,7 +34,7 @@ def encode(light: Tensor) -> Tensor:
 
     Light below 0, which some filters of renderers leave, is mirrored.
     """
-    return torch.log1p(light.abs().mul_(_KNEE)).copysign_(light).mul_(_RANGE).add_(BLACK)
+    return light.abs().mul_(_KNEE).log1p_().copysign_(light).mul_(_RANGE).add_(BLACK)
 
 
 def decode(values: Tensor) -> Tensor:
@@ -50,11 +50,11 @@ def exposure(light: Tensor) -> Tensor:
     The key over the geometric mean of the luminance of areas of 16 pixels (the method of Open Image
     Denoise), those a millionth as bright as the brightest left out, so that it knows no unit.
     """
-    weights = light.new_tensor(_LUMINANCE)[:, None, None]
-    luminance = (light.clamp_min(0) * weights).sum(1, keepdim=True)
+    small = light.clamp_min(0).mul_(1 / BIN**2)  # the sum of an area stays finite
+    means = F.avg_pool2d(small, BIN, ceil_mode=True, count_include_pad=False)
     # On the processor: not every device has float64.
-    luminance = luminance.cpu().double()
-    areas = F.avg_pool2d(luminance, BIN, ceil_mode=True, count_include_pad=False)
+    means = means.cpu().double() * BIN**2
+    areas = (means * means.new_tensor(_LUMINANCE)[:, None, None]).sum(1, keepdim=True)
     brightest = areas.amax((2, 3), keepdim=True)
     counted = areas > 1e-6 * brightest
     logs = torch.where(counted, areas, 1.0).log()
@@ -69,7 +69,7 @@ def divisor(albedo: Tensor) -> Tensor:
     0; between, d fades over, so that edges against a sky are not divided by nearly nothing.
     """
     surface = (albedo.amax(1, keepdim=True) / _NO_SURFACE).clamp(0, 1)
-    return 1 + surface * (albedo.clamp_min(_DARKEST_ALBEDO) - 1)
+    return torch.lerp(torch.ones_like(surface), albedo.clamp_min(_DARKEST_ALBEDO), surface)
 
 
 def from_display(values: Tensor) -> Tensor:
