@@ -3,9 +3,10 @@
     python benchmarks/renders/make.py OUT --split train --scenes 0:100
     python benchmarks/renders/make.py OUT --split test --scenes 0:4 --reference 1024
 
-One .npz a view of a scene; scenes whose files exist are skipped. A training file holds renders of 1,
-1, 2, 4, 8 and 16 samples a pixel, all independent: the mean of some of them, weighted by their
-samples, is a noisy input whose noise is independent of the mean of the others.
+One .npz a view of a scene; scenes whose files are whole are skipped, and a file that holds the first of
+its renders gets the others. A training file holds renders of 1, 1, 2, 4, 8, 16, 32 and 64 samples a
+pixel, all independent: the mean of some of them, weighted by their samples, is a noisy input whose
+noise is independent of the mean of the others.
 """
 
 # pyright: reportMissingImports=false
@@ -26,7 +27,7 @@ import numpy as np
 import scenes
 import shapes
 
-SAMPLES = (1, 1, 2, 4, 8, 16)
+SAMPLES = (1, 1, 2, 4, 8, 16, 32, 64)
 TEST_SAMPLES = (1, 4, 16, 64)
 CALL = 64  # samples a pixel of one call, so that memory stays small
 # Seeds of the splits lie so far apart that no scene is in two of them.
@@ -67,12 +68,14 @@ def half(values: np.ndarray) -> np.ndarray:
 
 
 def bundle(
-    pair: tuple[mi.Scene, mi.Scene], view: int, samples: Sequence[int], reference: int
+    pair: tuple[mi.Scene, mi.Scene], view: int, samples: Sequence[int], first: int, reference: int
 ) -> dict[str, np.ndarray]:
-    """Everything of a view, by name: color (K, H, W, 3), albedo and normal likewise, depth (K, H, W),
-    samples (K,), and for a reference > 0 its colour and passes of so many samples."""
-    frames = np.stack([render(pair, view, count, seed) for seed, count in enumerate(samples)])
-    result = {"samples": np.array(samples), **_named(frames, "")}
+    """Everything of a view from its render `first` on, by name: color (K, H, W, 3), albedo and normal
+    likewise, depth (K, H, W), samples (K,), and for a reference > 0 its colour and passes of so many
+    samples."""
+    seeds = range(first, len(samples))
+    frames = np.stack([render(pair, view, samples[seed], seed) for seed in seeds])
+    result = {"samples": np.array(samples[first:]), **_named(frames, "")}
     if reference:
         whole = render(pair, view, reference, len(samples))
         result |= {"reference_samples": np.array(reference), **_named(whole, "reference_")}
@@ -100,13 +103,26 @@ def make(out: Path, split: str, numbers: range, reference: int, views: int) -> N
                 described = scenes.generate(FIRST[split] + number, Path(folder))
             count = min(views, sum(name.startswith("view") for name in described))
             paths = [out / f"{number:04d}-{view}.npz" for view in range(count)]
-            if all(path.exists() for path in paths):
+            held = [_held(path, samples) for path in paths]
+            if all(len(parts.get("samples", ())) == len(samples) for parts in held):
                 continue
             pair = load(described)
-            for view, path in enumerate(paths):
-                if not path.exists():
-                    _save(path, bundle(pair, view, samples, reference))
+            for view, (path, parts) in enumerate(zip(paths, held, strict=True)):
+                first = len(parts.get("samples", ()))
+                if first < len(samples):
+                    more = bundle(pair, view, samples, first, reference)
+                    joined = {k: np.concatenate([parts[k], more[k]]) for k in parts}
+                    _save(path, more | joined)
             print(f"{out.name} {number}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _held(path: Path, samples: Sequence[int]) -> dict[str, np.ndarray]:
+    """What a file holds; nothing where there is none, or it is not of the first of these samples."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as file:
+        held = tuple(file["samples"])
+        return dict(file) if held == tuple(samples[: len(held)]) else {}
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -35,7 +35,7 @@ plugin = import_module("restorekit_render")
 transfer = import_module("restorekit_render.transfer")
 
 # Of the batches: with both passes, with albedo alone, without any.
-SHARES = {PASSES: 0.7, PASSES[:1]: 0.1, (): 0.2}
+SHARES = {PASSES: 0.55, PASSES[:1]: 0.1, (): 0.35}
 STOPS = 1.0  # deviation of a window's exposure from that of its picture
 
 

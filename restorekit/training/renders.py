@@ -23,11 +23,12 @@ from restorekit.engine.tiles import Box
 from restorekit.errors import UsageError
 
 PASSES = ("albedo", "normal")
-_FARTHEST = 10.0
+_FARTHEST = 1.0
 """A target so many times the estimate away or more pulls no harder: a firefly must not make a step."""
 
-_DARK = 0.02
-"""ε: of light below, the error counts and not its share; a display is linear there too."""
+_DARK, _BRIGHT = 0.02, 4.0
+"""ε and b: of light below ε the error counts and not its share, of light above b less than its share. A
+display's curve, too, is linear in the dark and bends where it is brighter than white."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +48,14 @@ class View:
         return known, torch.einsum("k,kchw->chw", weights[1], part[:, :3])
 
     def draw(self, draw: torch.Generator) -> Tensor:
-        """Which frames are the input, (K,) bool: any, but an eighth of the samples is the target's.
+        """Which frames are the input, (K,) bool: any, but half of the samples are the target's.
 
         As likely as their samples are few: about as often 1 sample as 2 to 3, as 4 to 7, and so on.
         """
         count = len(self.samples)
         choices = torch.arange(1, 2**count - 1)[:, None] >> torch.arange(count) & 1
         given = choices.double() @ self.samples.double()
-        likely = torch.where(given <= 7 / 8 * self.samples.sum(), 1 / given, 0.0)
+        likely = torch.where(given <= self.samples.sum() / 2, 1 / given, 0.0)
         place = torch.multinomial(likely, 1, generator=draw)
         return choices[int(place)].bool()
 
@@ -152,10 +153,11 @@ def noise_to_noise_loss(
     """The loss (N,) of the path's first call against noisy light, exposed so that middle grey is .18.
 
     noise: (N, 3, H, W) of unit variance, that the path starts with; without it, it starts at the source.
-    With f = finish(x̂0), (f − y)²/(f + ε)², the divisor a constant of the gradient (Lehtinen 2018,
-    section 3.3): relative, so that dark and bright parts count as an eye counts them, and yet quadratic
-    in the light, so least at the mean of y. The square of a distance between transferred values has
-    its minimum at the transfer's mean, which is darker. Far away it grows linearly (Huber).
+    With f = finish(x̂0), (f − y)²/((f + ε)(1 + f/b))², the divisor a constant of the gradient (Lehtinen
+    2018, section 3.3): about what a tone-mapped picture shows of an error, so that dark and bright parts
+    count as an eye counts them, and yet quadratic in the light, so least at the mean of y. The square
+    of a distance between transferred values has its minimum at the transfer's mean, which is darker. Far
+    away it grows linearly (Huber).
     """
     height, width = target.shape[-2:]
     whole = Box(0, 0, height, width)
@@ -164,6 +166,7 @@ def noise_to_noise_loss(
     estimate = first_call(denoiser, condition, noise)
     with torch.autocast(target.device.type, enabled=False):
         light = hooks.restorekit_finish(plan=plan, box=whole, x0=estimate.float())
-        away = (light - target) / (light.detach().abs() + _DARK)
+        size = light.detach().abs()
+        away = (light - target) / ((size + _DARK) * (1 + size / _BRIGHT))
         nothing = torch.zeros_like(away)
         return 2 * F.huber_loss(away, nothing, reduction="none", delta=_FARTHEST).mean((1, 2, 3))

@@ -91,9 +91,11 @@ def test_input_and_target_share_no_frame() -> None:
 def test_every_choice_of_frames_is_drawn_and_few_samples_as_often_as_many() -> None:
     made, draw = view(), torch.Generator().manual_seed(0)
     masks = torch.stack([made.draw(draw) for _ in range(2000)])
-    assert len(masks.unique(dim=0)) == 14  # of 16, all but none and all
+    assert (
+        len(masks.unique(dim=0)) == 8
+    )  # of 16, those of at most half of the samples, but not none
     given = masks.float() @ torch.tensor(SAMPLES).float()
-    weight = torch.tensor([1 / n for n in (1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)])
+    weight = torch.tensor([1 / n for n in (1, 1, 2, 2, 3, 3, 4, 4)])
     assert float((given == 1).float().mean()) == pytest.approx(
         float(weight[:2].sum() / weight.sum()), abs=0.05
     )
@@ -160,8 +162,9 @@ def test_a_firefly_pulls_no_harder_than_it_may() -> None:
     assert gradient(0.3, (1e6,)) == gradient(0.3, (1e9,))
 
 
-def test_the_recipe_is_one_that_fits_the_task() -> None:
-    made = recipe.read(REPOSITORY / "plugins" / "render" / "recipes" / "1-faithful.toml")
+@pytest.mark.parametrize("phase", [1, 2, 3])
+def test_the_recipes_are_some_that_fit_the_task(phase: int) -> None:
+    made = recipe.read(REPOSITORY / "plugins" / "render" / "recipes" / f"{phase}-faithful.toml")
     assert made.task == restorekit_render.TASK.name
     network = UNet(made.network)
     size = sum(value.numel() for value in network.state_dict().values()) * 2
@@ -171,14 +174,14 @@ def test_the_recipe_is_one_that_fits_the_task() -> None:
 
 
 def test_the_mean_of_light_is_learnt_from_noise_alone() -> None:
-    """One number, learnt from light that deviates by as much as its mean: it finds the mean."""
+    """One number, learnt from light that deviates by half of its mean: it finds the mean."""
     draw = torch.Generator().manual_seed(0)
     image = torch.full((1, 3, 32, 32), 0.18)
     network = Constant(0.0)
     denoiser = Preconditioned(network, PATHS["flow_from_source"](sigma=0.05), 0.3)
     optimiser = torch.optim.Adam(network.parameters(), 0.05)
     for _ in range(120):
-        target = 0.5 * torch.empty(1, 3, 32, 32).exponential_(generator=draw)
+        target = 0.5 * torch.empty(4, 3, 32, 32).exponential_(generator=draw).mean(0, keepdim=True)
         loss = noise_to_noise_loss(denoiser, Hooks, OPTIONS, {"image": image}, target).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -186,8 +189,6 @@ def test_the_mean_of_light_is_learnt_from_noise_alone() -> None:
     source = transfer.encode(torch.tensor(0.18))
     found = float(transfer.decode(source + 0.3 * network.value.detach()))
     assert found == pytest.approx(0.5, rel=0.03)
-    # The mean of the transfer would be exp(E log(1 + 8 y)) − 1 over 8: far below.
-    wrong = transfer.decode(
-        transfer.encode(0.5 * torch.empty(100_000).exponential_(generator=draw)).mean()
-    )
-    assert float(wrong) < 0.42
+    # The mean of the transfer would be exp(E log(1 + 8 y)) − 1 over 8: below.
+    light = 0.5 * torch.empty(4, 100_000).exponential_(generator=draw).mean(0)
+    assert float(transfer.decode(transfer.encode(light).mean())) < 0.47
