@@ -105,10 +105,14 @@ def test_a_scene_is_rendered_with_its_passes(renders: Any, tmp_path: Path) -> No
     """Frames of one view are independent, their passes those of the surfaces, glass white."""
     renders.shapes.save(tmp_path)
     described = renders.scenes.complete(renders.handmade.caustic(), tmp_path, 24)
-    arrays = renders.make.bundle(renders.make.load(described), 0, (1, 1, 2), 4)
+    pair = renders.make.load(described)
+    arrays = renders.make.bundle(pair, 0, (1, 1, 2), 0, 4)
     assert arrays["color"].shape == (3, 24, 24, 3)
     assert arrays["samples"].tolist() == [1, 1, 2]
     assert not np.array_equal(arrays["color"][0], arrays["color"][1])
+    later = renders.make.bundle(pair, 0, (1, 1, 2), 1, 0)  # as what an older file gets
+    for name in ("color", "albedo", "normal", "samples"):
+        np.testing.assert_array_equal(later[name], arrays[name][1:])
     albedo, normal = (arrays[f"reference_{name}"].astype(float) for name in ("albedo", "normal"))
     assert albedo.min() >= 0
     assert albedo.max() <= 1.001
@@ -116,6 +120,15 @@ def test_a_scene_is_rendered_with_its_passes(renders: Any, tmp_path: Path) -> No
     length = np.linalg.norm(normal, axis=-1)
     assert length.max() <= 1.001
     assert np.median(length) > 0.9
+
+
+@pytest.mark.usefixtures("mitsuba")
+def test_a_file_is_filled_up_where_it_holds_the_first_renders(renders: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    for held, expected in (((1, 1), 2), ((1, 2), 0), ((), 0)):
+        np.savez(path, samples=np.array(held, int), color=np.zeros((len(held), 2, 2, 3)))
+        assert len(renders.make._held(path, (1, 1, 2)).get("samples", ())) == expected
+    assert renders.make._held(tmp_path / "none.npz", (1, 1, 2)) == {}
 
 
 def test_the_protocol_knows_no_unit_and_gives_middle_grey_its_place(renders: Any) -> None:

@@ -1,6 +1,6 @@
 """A picture of what denoisers make of renders: one row a hand-written scene, one column a method.
 
-python benchmarks/renders/sheet.py RENDERS docs/images/renders.jpg [--samples 16]
+python benchmarks/renders/gallery.py RENDERS docs/images/renders.jpg [--samples 16]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEAD = 14
 ZOOM = 3 / 2
 
 
-def sheet(folder: Path, samples: int, methods: dict[str, measure.Method]) -> Image.Image:
+def gallery(folder: Path, samples: int, methods: dict[str, measure.Method]) -> Image.Image:
     """With albedo and normals, tone-mapped as they are scored; the reference last."""
     rows = []
     for number in SCENES:
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--model", type=Path, help="weights other than the task's own")
     given = parser.parse_args()
-    page = sheet(given.renders, given.samples, measure.methods(given.model))
+    page = gallery(given.renders, given.samples, measure.methods(given.model))
     page.save(given.out, quality=88, optimize=True)
 
 
