@@ -104,25 +104,30 @@ def make(out: Path, split: str, numbers: range, reference: int, views: int) -> N
             count = min(views, sum(name.startswith("view") for name in described))
             paths = [out / f"{number:04d}-{view}.npz" for view in range(count)]
             held = [_held(path, samples) for path in paths]
-            if all(len(parts.get("samples", ())) == len(samples) for parts in held):
+            if all(count == len(samples) for count in held):
                 continue
             pair = load(described)
-            for view, (path, parts) in enumerate(zip(paths, held, strict=True)):
-                first = len(parts.get("samples", ()))
+            for view, (path, first) in enumerate(zip(paths, held, strict=True)):
                 if first < len(samples):
-                    more = bundle(pair, view, samples, first, reference)
-                    joined = {k: np.concatenate([parts[k], more[k]]) for k in parts}
-                    _save(path, more | joined)
+                    arrays = bundle(pair, view, samples, first, reference)
+                    _save(path, _joined(path, arrays) if first else arrays)
             print(f"{out.name} {number}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _held(path: Path, samples: Sequence[int]) -> dict[str, np.ndarray]:
-    """What a file holds; nothing where there is none, or it is not of the first of these samples."""
+def _held(path: Path, samples: Sequence[int]) -> int:
+    """How many of these renders a file holds, from the first on; a file of others is told and left."""
     if not path.exists():
-        return {}
+        return 0
     with np.load(path, allow_pickle=False) as file:
-        held = tuple(file["samples"])
-        return dict(file) if held == tuple(samples[: len(held)]) else {}
+        held = file["samples"].tolist()
+    if held != list(samples[: len(held)]):
+        raise SystemExit(f"{path} holds renders of {held} samples, not of {list(samples)}: move it")
+    return len(held)
+
+
+def _joined(path: Path, more: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: np.concatenate([file[name], more[name]]) for name in file.files}
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:

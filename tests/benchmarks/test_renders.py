@@ -125,10 +125,25 @@ def test_a_scene_is_rendered_with_its_passes(renders: Any, tmp_path: Path) -> No
 @pytest.mark.usefixtures("mitsuba")
 def test_a_file_is_filled_up_where_it_holds_the_first_renders(renders: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    for held, expected in (((1, 1), 2), ((1, 2), 0), ((), 0)):
-        np.savez(path, samples=np.array(held, int), color=np.zeros((len(held), 2, 2, 3)))
-        assert len(renders.make._held(path, (1, 1, 2)).get("samples", ())) == expected
-    assert renders.make._held(tmp_path / "none.npz", (1, 1, 2)) == {}
+    assert renders.make._held(path, (1, 1, 2)) == 0
+    np.savez(path, samples=np.array([1, 1]), color=np.zeros((2, 2, 2, 3)))
+    assert renders.make._held(path, (1, 1, 2)) == 2
+    more = {"samples": np.array([2]), "color": np.ones((1, 2, 2, 3))}
+    joined = renders.make._joined(path, more)
+    assert joined["samples"].tolist() == [1, 1, 2]
+    assert joined["color"][:, 0, 0, 0].tolist() == [0, 0, 1]
+
+
+@pytest.mark.usefixtures("mitsuba")
+def test_a_file_of_other_renders_is_left_as_it_is(renders: Any, tmp_path: Path) -> None:
+    """A reference takes minutes: a run with other samples must not write over it."""
+    path = tmp_path / "test" / "0000-0.npz"
+    path.parent.mkdir()
+    np.savez(path, samples=np.array([1, 4, 16, 64]))
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match="holds renders of"):
+        renders.make.make(tmp_path, "test", range(1), 0, 1)
+    assert path.read_bytes() == before
 
 
 def test_the_protocol_knows_no_unit_and_gives_middle_grey_its_place(renders: Any) -> None:

@@ -91,9 +91,7 @@ def test_input_and_target_share_no_frame() -> None:
 def test_every_choice_of_frames_is_drawn_and_few_samples_as_often_as_many() -> None:
     made, draw = view(), torch.Generator().manual_seed(0)
     masks = torch.stack([made.draw(draw) for _ in range(2000)])
-    assert (
-        len(masks.unique(dim=0)) == 8
-    )  # of 16, those of at most half of the samples, but not none
+    assert len(masks.unique(dim=0)) == 8  # of 16: those of half of the samples or fewer, but none
     given = masks.float() @ torch.tensor(SAMPLES).float()
     weight = torch.tensor([1 / n for n in (1, 1, 2, 2, 3, 3, 4, 4)])
     assert float((given == 1).float().mean()) == pytest.approx(
@@ -173,22 +171,26 @@ def test_the_recipes_are_some_that_fit_the_task(phase: int) -> None:
     assert made.network.concat == 9
 
 
-def test_the_mean_of_light_is_learnt_from_noise_alone() -> None:
-    """One number, learnt from light that deviates by half of its mean: it finds the mean."""
+@pytest.mark.parametrize(("spread", "mean"), [(0.25, 0.5), (0.5, 0.496), (1.0, 0.419)])
+def test_the_mean_of_light_is_learnt_from_noise_alone(spread: float, mean: float) -> None:
+    """One number, learnt from light that deviates by a share of its mean, .5: it finds the mean, and
+    less where the noise is so heavy that much of it counts as fireflies."""
+    count = round(1 / spread**2)
     draw = torch.Generator().manual_seed(0)
     image = torch.full((1, 3, 32, 32), 0.18)
     network = Constant(0.0)
     denoiser = Preconditioned(network, PATHS["flow_from_source"](sigma=0.05), 0.3)
     optimiser = torch.optim.Adam(network.parameters(), 0.05)
     for _ in range(120):
-        target = 0.5 * torch.empty(4, 3, 32, 32).exponential_(generator=draw).mean(0, keepdim=True)
+        light = 0.5 * torch.empty(count, 3, 32, 32).exponential_(generator=draw)
+        target = light.mean(0, keepdim=True)
         loss = noise_to_noise_loss(denoiser, Hooks, OPTIONS, {"image": image}, target).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     source = transfer.encode(torch.tensor(0.18))
     found = float(transfer.decode(source + 0.3 * network.value.detach()))
-    assert found == pytest.approx(0.5, rel=0.03)
+    assert found == pytest.approx(mean, rel=0.02)
     # The mean of the transfer would be exp(E log(1 + 8 y)) − 1 over 8: below.
-    light = 0.5 * torch.empty(4, 100_000).exponential_(generator=draw).mean(0)
-    assert float(transfer.decode(transfer.encode(light).mean())) < 0.47
+    light = 0.5 * torch.empty(count, 100_000).exponential_(generator=draw).mean(0)
+    assert float(transfer.decode(transfer.encode(light).mean())) < found - 0.01

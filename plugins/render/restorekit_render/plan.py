@@ -39,10 +39,8 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     light = light / divisor
     scale = _scale(options["input_scale"], light)
     source = transfer.encode(light * scale)
-    known = [
-        torch.zeros_like(source) if guide is None else guide
-        for guide in (None if albedo is None else albedo.mul(2).sub_(1), normal)
-    ]
+    shown = None if albedo is None else albedo.mul(2).sub_(1)
+    known = [torch.zeros_like(source) if guide is None else guide for guide in (shown, normal)]
     note["exposure"] = round(math.log2(float(scale.flatten()[0])), 3)
     state = {
         "source": source,
