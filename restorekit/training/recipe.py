@@ -72,6 +72,7 @@ class Recipe:
     learning_rate: float = 1e-3  # AdamW's
     matrix_learning_rate: float = 0.02  # Muon's, of the inner convolutions
     power: int = 2  # of the error in the faithful look's loss; 1: absolute errors
+    relative_above: float = 0.0  # an item's loss counts by its share above this; 0: as it is
     matrix_decay: float = 0.0  # Muon's decay of weights, by the learning rate times this a step
     warmup: int = 200
     average: float = 0.999
@@ -92,6 +93,8 @@ class Recipe:
             raise UsageError(
                 f"recipe: the draws have the weights {weights}; give none below 0 and one above"
             )
+        if not 0 <= self.relative_above < math.inf:
+            raise UsageError(f"recipe: relative_above {self.relative_above}: give 0 or more")
         if self.crop < 2:
             raise UsageError(f"recipe: crop {self.crop} is too small; give 2 pixels or more")
         if self.perceptual and self.accumulate > 1:

@@ -29,7 +29,7 @@ from restorekit.task import Task
 from restorekit.training import checkpoint, draws, processes
 from restorekit.training.average import Average
 from restorekit.training.grow import grown
-from restorekit.training.loss import draw_times, estimate_loss
+from restorekit.training.loss import batch_loss, draw_times, estimate_loss
 from restorekit.training.muon import Muon
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
@@ -133,7 +133,8 @@ class Trainer:
         quiet = (times == 1) & (torch.rand(len(x0), generator=draw) < recipe.quiet_share)
         noise = noise * (~quiet).to(self.device)[:, None, None, None]
         faithful = condition.with_numbers(look=0.0)
-        return estimate_loss(self.denoiser, x0, faithful, times, noise, recipe.power).mean()
+        losses = estimate_loss(self.denoiser, x0, faithful, times, noise, recipe.power)
+        return batch_loss(losses, recipe.relative_above)
 
     def _noise(self, like: Tensor, draw: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (1,), generator=draw))

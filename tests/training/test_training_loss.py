@@ -13,7 +13,7 @@ from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.training.average import Average
-from restorekit.training.loss import draw_times, estimate_loss
+from restorekit.training.loss import batch_loss, draw_times, estimate_loss
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -51,6 +51,16 @@ def test_an_oracle_s_loss_is_nought_and_a_mute_network_s_is_what_it_skips(
     # 4,800 values each: a variance to within four standard errors, √(2/4800).
     ratios = (losses / expected).tolist()
     assert ratios == pytest.approx([1.0] * 4, abs=4 * math.sqrt(2 / 4800))
+
+
+def test_relative_losses_count_by_their_share() -> None:
+    """d log(l + c)/dl · l is 1 far above c, whatever the item's size, a half at c and little below."""
+    losses = torch.tensor([300.0, 0.3, 0.01, 1e-5], dtype=torch.float64, requires_grad=True)
+    batch_loss(losses, relative_above=0.01).backward()
+    assert losses.grad is not None
+    shares = (4 * losses.grad * losses).tolist()
+    assert shares == pytest.approx([1.0, 30 / 31, 0.5, 1e-3], rel=2e-3)
+    assert float(batch_loss(losses.detach())) == pytest.approx(300.31001 / 4)
 
 
 def test_the_loss_counts_unknown_pixels_alone() -> None:
