@@ -11,6 +11,7 @@ _DARK = 0.03  # of the mean light; added, so that what is black has a logarithm
 _FLAT = 0.05  # changes of the albedo's logarithm below this tell nothing
 _FEW = 1000  # changes of three channels: some hundred pixels a side
 _LEAST_SLOPE = 0.25
+_SURE = 5  # standard errors
 
 PREFILTERS = {"fast": 1, "accurate": 3}
 """Reach in pixels of a prefilter."""
@@ -78,21 +79,36 @@ def belongs(divisor: Tensor, light: Tensor) -> bool:
 
     Where light is albedo times what falls on it, the logarithms of their 8 × 8 means change alike: a
     slope of 1, and of .3 to .9 in scenes of glass, metal and gloss at 1 to 16 samples a pixel. The
-    albedo of another view has one of 0 ± .1. An albedo that hardly changes fits everything,
-    and of a picture smaller than 100 × 100 nothing is said.
+    albedo of another view has one of 0 ± .1. Where gloss and lights outweigh the albedo, its edges are
+    still those of the light, pixel by pixel, which those of another view are not: a slope that is small
+    but sure. An albedo that hardly changes fits everything, and of a picture smaller than 100 × 100
+    nothing is said.
     """
-    factor = F.avg_pool2d(divisor, _CELL, ceil_mode=True).log()
-    means = F.avg_pool2d(light.clamp_min(0), _CELL, ceil_mode=True)
-    bright = (means + _DARK * means.mean()).clamp_min(1e-30).log()
-    change, answer = (
-        torch.cat([p.diff(dim=d).flatten() for d in (2, 3)]) for p in (factor, bright)
-    )
-    energy = change.square().sum()
-    if len(change) < _FEW or not energy > _FLAT**2 * len(change):
+    factor = F.avg_pool2d(divisor, _CELL, ceil_mode=True)
+    changes = _changes(factor.log())
+    if len(changes) < _FEW or not changes.square().sum() > _FLAT**2 * len(changes):
         return True
-    slope = change @ answer / energy
-    error = (change * (answer - slope * change)).square().sum().sqrt() / energy
-    return bool(slope + error > _LEAST_SLOPE)
+    slope, error = _slope(changes, F.avg_pool2d(light.clamp_min(0), _CELL, ceil_mode=True))
+    if slope + error > _LEAST_SLOPE:
+        return True
+    slope, error = _slope(_changes(divisor.log()), light)
+    return bool(slope > _SURE * error)
+
+
+def _changes(values: Tensor) -> Tensor:
+    """From each pixel to the next in its row and in its column."""
+    return torch.cat([values.diff(dim=d).flatten() for d in (2, 3)])
+
+
+def _slope(changes: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
+    """(slope, its standard error) of the changes of the light's logarithm over others; errors may have
+    any spread (White 1980)."""
+    light = light.clamp_min(0)
+    answer = _changes((light + _DARK * light.mean()).clamp_min(1e-30).log())
+    energy = changes.square().sum()
+    slope = changes @ answer / energy
+    error = (changes * (answer - slope * changes)).square().sum().sqrt() / energy
+    return slope, error
 
 
 def prefiltered(guide: Tensor, reach: int) -> Tensor:
