@@ -2,8 +2,8 @@
 
     python benchmarks/renders/timing.py [--model denoise-render.safetensors]
 
-With albedo and normals, from arrays to arrays, in turn; the least of several runs each, after one
-that is not counted. Writes benchmarks/results/renders-speed.json.
+With albedo and normals, from arrays to arrays, in turn, after one run each that is not counted: median
+times, and the median and quartiles of the pairs' ratios. Writes benchmarks/results/renders-speed.json.
 """
 
 # pyright: reportMissingImports=false
@@ -36,35 +36,38 @@ def picture() -> dict[str, np.ndarray]:
     return {"image": albedo * noise, "albedo": albedo, "normal": normal}
 
 
-def seconds(methods: dict[str, measure.Method], runs: int) -> dict[str, float]:
-    """The least time of each; they take turns, so that a slow minute is everybody's."""
-    inputs, found = picture(), dict.fromkeys(methods, np.inf)
+def seconds(methods: dict[str, measure.Method], runs: int) -> dict[str, np.ndarray]:
+    """Times (runs,) of each; they take turns, so that a slow minute is everybody's."""
+    inputs, found = picture(), {name: np.zeros(runs + 1) for name in methods}
     for run in range(runs + 1):
         for name, work in methods.items():
             began = time.perf_counter()
             work(inputs)
-            spent = time.perf_counter() - began
-            if run:
-                found[name] = min(found[name], spent)
-    return found
+            found[name][run] = time.perf_counter() - began
+    return {name: times[1:] for name, times in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", type=Path, help="weights other than the task's own")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=15)
     given = parser.parse_args()
     methods = {
         "restorekit": measure.restorekit_method(given.model),
         "Open Image Denoise": measure.open_image_denoise,
     }
     found = seconds(methods, given.runs)
+    low, middle, high = np.quantile(
+        found["restorekit"] / found["Open Image Denoise"], (0.25, 0.5, 0.75)
+    )
     record = {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "size": [WIDTH, HEIGHT],
-        "seconds": found,
-        "ratio": found["restorekit"] / found["Open Image Denoise"],
+        "pairs": given.runs,
+        "seconds": {name: float(np.median(times)) for name, times in found.items()},
+        "ratio": float(middle),
+        "quartiles": [float(low), float(high)],
     }
     RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=1))
