@@ -72,10 +72,11 @@ def page() -> Iterator[str]:
         )
     if speed := _read("renders-speed.json"):
         width, height = speed["size"]
+        low, high = speed["quartiles"]
         yield (
             f"{width} × {height} takes {speed['seconds']['restorekit']:.2f} s on "
             f"{speed['machine']['threads']} threads, {speed['ratio']:.2f} of Open Image Denoise's time "
-            "(`timing.py`)."
+            f"(medians of {speed['pairs']} pairs, quartiles {low:.2f} and {high:.2f}; `timing.py`)."
         )
 
 

@@ -50,7 +50,7 @@ def seconds(methods: dict[str, measure.Method], runs: int) -> dict[str, np.ndarr
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", type=Path, help="weights other than the task's own")
-    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--runs", type=int, default=31)
     given = parser.parse_args()
     methods = {
         "restorekit": measure.restorekit_method(given.model),

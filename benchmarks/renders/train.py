@@ -28,6 +28,7 @@ from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.tiles import Box
 from restorekit.training import export, recipe, trainer
+from restorekit.training.loss import batch_loss
 from restorekit.training.renders import PASSES, Renders, first_call, noise_to_noise_loss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "render"))
@@ -79,7 +80,7 @@ class RenderTrainer(trainer.Trainer):
             loss = noise_to_noise_loss(
                 self.denoiser, self.hooks, options, inputs, target.to(self.device), noise
             )
-        return loss.mean(), ""
+        return batch_loss(loss, given.relative_above), ""
 
     @torch.no_grad()
     def validate(self, pictures: Any) -> float:

@@ -142,7 +142,7 @@ def test_what_is_not_given_is_nought_and_said_so() -> None:
     assert given.concat is not None
     assert given.concat.shape == (1, 9, HEIGHT, WIDTH)
     assert not given.concat[:, 6:].any()
-    assert torch.equal(given.concat[:, 3:6], random(1) * 2 - 1)
+    assert torch.equal(given.concat[:, 3:6], transfer.shown(transfer.divisor(random(1))))
 
 
 def test_texture_is_divided_out() -> None:
@@ -155,6 +155,18 @@ def test_texture_is_divided_out() -> None:
 def test_a_sky_is_not_divided() -> None:
     assert (transfer.divisor(torch.zeros(1, 3, 2, 2)) == 1).all()
     assert transfer.divisor(random(1)).min() >= 0.05
+
+
+def test_a_wrong_divisor_is_undone_by_adding() -> None:
+    """As the network sees log d, it need only add to turn L/d', d' noisy, into L/d of bright light."""
+    light, right = (torch.full((1, 3, HEIGHT, WIDTH), value) for value in (80.0, 0.5))
+    noisy = (right * (1 + 0.3 * (random(2) - 0.5))).clamp(0.05, 1)
+    sources = [transfer.encode(light / d) for d in (right, noisy)]
+    change = transfer.shown(right) - transfer.shown(noisy)
+    slope = float((sources[1] - sources[0]).flatten() @ change.flatten() / change.square().sum())
+    torch.testing.assert_close(sources[1] - sources[0], slope * change, rtol=0, atol=1e-3)
+    assert float(transfer.shown(torch.tensor(0.05))) == pytest.approx(-1)
+    assert float(transfer.shown(torch.tensor(1.0))) == 1
 
 
 @pytest.mark.user("I3")
@@ -245,6 +257,16 @@ def test_the_albedo_of_another_picture_is_as_good_as_none(seed: int) -> None:
     assert "not of this picture" in str(wrong.note["albedo"])
     assert right.numbers["albedo"] == 1
     assert float(right.source.std()) < float(bare.source.std())
+
+
+@pytest.mark.user("I4")
+@pytest.mark.parametrize("seed", range(5))
+def test_an_albedo_under_gloss_is_told_by_its_edges(seed: int) -> None:
+    """Reflections of other things outweigh it eight times: what changes alike is at its edges."""
+    right, other = (transfer.divisor(patches(seed + k)) for k in (0, 100))
+    image = shaded(right + 8 * F.avg_pool2d(patches(seed + 50), 31, 1, 15), seed)
+    assert guides.belongs(right, image)
+    assert not guides.belongs(other, image)
 
 
 @pytest.mark.parametrize("even", [0.0, 0.4, 1.0])

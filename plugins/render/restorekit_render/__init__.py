@@ -3,7 +3,7 @@
 The names, ranges and conventions are those of Open Image Denoise: the picture is linear light in
 [0, ∞), albedo lies in [0, 1], normals in [−1, 1]; exposure is found over the whole picture. The noisy
 render — divided by the albedo, in a logarithmic transfer — is the source of the path (noisy-image
-guidance); it, the albedo and the normals are concatenated.
+guidance); it, the logarithm of what it was divided by and the normals are concatenated.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any])
 
 @rk.hookimpl
 def restorekit_condition(plan: rk.Plan, box: rk.Box) -> rk.Condition:
-    """The noisy render as source; it, albedo and normals concatenated."""
+    """The noisy render as source; it, its divisor's logarithm and normals concatenated."""
     from restorekit_render.plan import condition
 
     return condition(plan, box)

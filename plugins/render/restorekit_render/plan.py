@@ -39,7 +39,7 @@ def plan(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> rk.Plan:
     light = light / divisor
     scale = _scale(options["input_scale"], light)
     source = transfer.encode(light * scale)
-    shown = None if albedo is None else albedo.mul(2).sub_(1)
+    shown = None if albedo is None else transfer.shown(divisor)
     known = [torch.zeros_like(source) if guide is None else guide for guide in (shown, normal)]
     note["exposure"] = round(math.log2(float(scale.flatten()[0])), 3)
     state = {

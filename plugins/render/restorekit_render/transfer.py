@@ -69,7 +69,16 @@ def divisor(albedo: Tensor) -> Tensor:
     0; between, d fades over, so that edges against a sky are not divided by nearly nothing.
     """
     surface = (albedo.amax(1, keepdim=True) / _NO_SURFACE).clamp(0, 1)
-    return torch.lerp(torch.ones_like(surface), albedo.clamp_min(_DARKEST_ALBEDO), surface)
+    return albedo.clamp_min(_DARKEST_ALBEDO).sub_(1).mul_(surface).add_(1)
+
+
+def shown(divisor: Tensor) -> Tensor:
+    """What the network sees of d: its logarithm, .05 to 1 taken to [−1, 1].
+
+    The answer is multiplied by d. What d has that the picture should not — noise, a dip where a surface
+    ends — is taken out by adding, where a logarithm is added to a logarithm.
+    """
+    return divisor.log().mul_(-2 / math.log(_DARKEST_ALBEDO)).add_(1)
 
 
 def from_display(values: Tensor) -> Tensor:
