@@ -269,6 +269,12 @@ def test_an_albedo_under_gloss_is_told_by_its_edges(seed: int) -> None:
     assert not guides.belongs(other, image)
 
 
+def test_any_albedo_fits_a_black_frame() -> None:
+    black = torch.zeros(1, 3, 256, 256)
+    assert guides.belongs(transfer.divisor(patches(0)), black)
+    assert "albedo" not in planned(black, patches(0)).note
+
+
 @pytest.mark.parametrize("even", [0.0, 0.4, 1.0])
 def test_an_even_albedo_fits_every_picture(even: float) -> None:
     image = shaded(patches(0), 0)

@@ -92,7 +92,7 @@ def belongs(divisor: Tensor, light: Tensor) -> bool:
     if slope + error > _LEAST_SLOPE:
         return True
     slope, error = _slope(_changes(divisor.log()), light)
-    return bool(slope > _SURE * error)
+    return bool(slope >= _SURE * error)  # 0 and 0 where there is no light to tell by
 
 
 def _changes(values: Tensor) -> Tensor:
