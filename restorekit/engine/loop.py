@@ -85,14 +85,15 @@ class Engine:
     """What restores pictures with one model on one device.
 
     denoise: the model's denoiser. precise: the same in float32, called for a tile whose result is
-    not finite. radius: the network's, in output pixels. multiple: tile edges and the padded picture
-    are multiples of it. budget: pixels of the largest network call. batch: tiles a call.
+    not finite. radius: the network's, in output pixels. stride: sides of the framed picture are
+    multiples of it, tile edges of `multiple`. budget: pixels of the largest call. batch: tiles a call.
     """
 
     denoise: Denoise
     precise: Callable[[], Denoise]
     path: Path
     radius: int
+    stride: int
     multiple: int
     device: torch.device
     budget: int = 1 << 22
@@ -121,8 +122,8 @@ class Engine:
         return cut(area, *tile, self.multiple)
 
     def canvas(self, size: tuple[int, int]) -> Box:
-        """The picture in its frame, padded to whole multiples."""
-        return Box(-_FRAME, -_FRAME, *(round_up(n + 2 * _FRAME, self.multiple) for n in size))
+        """The picture in its frame, padded to whole strides."""
+        return Box(-_FRAME, -_FRAME, *(round_up(n + 2 * _FRAME, self.stride) for n in size))
 
     def restore(
         self,

@@ -116,18 +116,14 @@ def best_tile(
     """
     around = around or canvas
     best, best_cost = (multiple, multiple), None
-    rows, columns = canvas.height // multiple, canvas.width // multiple
+    columns = -(-canvas.width // multiple)
     for count in sorted({-(-columns // parts) for parts in range(1, columns + 1)}, reverse=True):
-        width = count * multiple
+        width = min(count * multiple, canvas.width)
         grown_width = min(width + 2 * margin, around.width)
-        tallest = min(canvas.height + 2 * margin, around.height)
-        fitting = (
-            canvas.height
-            if tallest * grown_width <= budget
-            else ((budget // grown_width - 2 * margin) // multiple * multiple)
-        )
-        height = min(fitting, rows * multiple)
-        if height < multiple:
+        height = canvas.height
+        if min(height + 2 * margin, around.height) * grown_width > budget:
+            height = min(height, (budget // grown_width - 2 * margin) // multiple * multiple)
+        if height < min(multiple, canvas.height):
             continue
         down, across = -(-canvas.height // height), -(-canvas.width // width)
         cost = (canvas.height + 2 * margin * (down - 1)) * (

@@ -135,6 +135,10 @@ class UNet(nn.Module):
             )
         factor, dtype = self.config.factor, images[0].dtype
         grid = codec.encode(images[0] if len(images) == 1 else torch.cat(images, 1), factor)
+        # torch's convolution of one small float32 image rounds otherwise than of several or a large.
+        small = grid.shape[2:].numel() * self.config.widths[-1] <= 20480 * 4 ** len(self.down)
+        if small and len(grid) == 1 and dtype == torch.float32:
+            grid = torch.cat([grid, grid])
         rows = max(len(t), len(numbers))
         times = t[:, None].to(numbers.dtype).expand(rows, 1)
         code = self.embed(torch.cat([times, numbers.expand(rows, -1)], 1)).to(dtype)
@@ -151,7 +155,7 @@ class UNet(nn.Module):
         for level, up in zip(self.decoder, self.up, strict=True):
             hidden = _add_doubled(skips.pop(), hidden, up)
             hidden = _run(level, hidden, code, look)
-        return codec.decode(self.tail(hidden + head, look), factor)
+        return codec.decode(self.tail(hidden + head, look)[: len(images[0])], factor)
 
     def _head_of_concat(self, grid: Tensor) -> Tensor:
         """The first layer where x is zero: its weights for the concatenated images alone."""

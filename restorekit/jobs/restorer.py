@@ -70,7 +70,7 @@ class Restorer:
 
     @property
     def multiple(self) -> int:
-        """Tile edges and the padded picture are multiples of it."""
+        """Tile edges are multiples of it."""
         return max(ALIGNMENT * self.model.config.factor, self.model.config.stride)
 
     @cached_property
@@ -82,6 +82,7 @@ class Restorer:
             lambda: self.model.denoiser(self.device, torch.float32),
             denoiser.path,
             int(self.model.config.radius),
+            self.model.config.stride,
             self.multiple,
             self.device,
         )

@@ -108,6 +108,7 @@ class Rig:
             "precise": lambda: denoiser,
             "path": denoiser.path,
             "radius": int(self.config.radius) if self.radius is None else self.radius,
+            "stride": self.config.stride,
             "multiple": 16 * self.config.factor,
             "device": torch.device("cpu"),
         }

@@ -118,7 +118,7 @@ def test_regions_are_those_that_are_restored() -> None:
         regions = engine.regions(rig.size, [method], AREAS)
         made = parts(rig, engine, [method], AREAS)
         assert [region.clip(Box(0, 0, *rig.size)) for region in regions] == [box for box, _ in made]
-    assert rig.engine().regions(rig.size, [METHODS["sharp"]]) == [Box(-16, -16, 384, 256)]
+    assert rig.engine().regions(rig.size, [METHODS["sharp"]]) == [Box(-16, -16, 336, 256)]
 
 
 def test_no_areas_are_no_windows() -> None:

@@ -44,7 +44,7 @@ def engine(numbers: list[float]) -> Engine:
         numbers.append(float(condition.numbers["look"]))
         return condition.source
 
-    return Engine(denoise, lambda: denoise, PATH, 8, 16, torch.device("cpu"))
+    return Engine(denoise, lambda: denoise, PATH, 8, 8, 16, torch.device("cpu"))
 
 
 def restored(run: Run) -> list[float]:

@@ -217,6 +217,18 @@ def test_with_and_without_gradients_it_computes_the_same() -> None:
     torch.testing.assert_close(network.requires_grad_(False)(*one_row), recorded, rtol=0, atol=1e-5)
 
 
+def test_a_small_image_is_a_part_of_a_large_one_to_the_last_bit_in_float32() -> None:
+    """torch convolves one small image by another kernel than a large one, which rounds otherwise."""
+    config = UNetConfig(concat=0, factor=2, widths=(64, 128), blocks=(1, 1))
+    network = awake(config, torch.float32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    (image,) = images(1, 1, 3, 32, 1024, dtype=torch.float32)
+    once, margin = (torch.ones(1), torch.zeros(1, 0)), math.ceil(config.radius)
+    whole = network(image, None, *once)
+    for width in range(64, 256, 4):
+        part = network(image[..., :width], None, *once)
+        assert torch.equal(part[..., : width - margin], whole[..., : width - margin]), width
+
+
 def test_silu_far_out() -> None:
     from restorekit.engine.unet import _silu_
 

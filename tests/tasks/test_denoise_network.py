@@ -88,9 +88,8 @@ def shipped(dtype: torch.dtype) -> Preconditioned:
 
 def engine(dtype: torch.dtype, budget: int, multiple: int = 32) -> Engine:
     denoise = shipped(dtype)
-    radius = int(SHIPPED.radius)
-    cpu = torch.device("cpu")
-    return Engine(denoise, lambda: denoise, denoise.path, radius, multiple, cpu, budget)
+    sizes = int(SHIPPED.radius), SHIPPED.stride, multiple
+    return Engine(denoise, lambda: denoise, denoise.path, *sizes, torch.device("cpu"), budget)
 
 
 def denoised(made: Engine, noisy: Tensor, run: Run) -> Tensor:

@@ -43,9 +43,8 @@ def engine(dtype: torch.dtype) -> Engine:
     network = network.to(dtype, memory_format=torch.channels_last)
     path = PATHS["flow_from_source"](sigma=0.1)
     denoise = Preconditioned(network, path, 0.2, config.numbers, dtype=dtype)
-    multiple = ALIGNMENT * config.factor
-    cpu = torch.device("cpu")
-    return Engine(denoise, lambda: denoise, path, int(config.radius), multiple, cpu, 1 << 40)
+    sizes = int(config.radius), config.stride, ALIGNMENT * config.factor
+    return Engine(denoise, lambda: denoise, path, *sizes, torch.device("cpu"), 1 << 40)
 
 
 def filled(made: Engine, picture: Tensor, hole: Tensor) -> Tensor:
