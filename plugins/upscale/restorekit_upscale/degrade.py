@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import restorekit as rk
@@ -33,7 +34,8 @@ def degrade(clean: Tensor, options: Mapping[str, Any], seed: int) -> Tensor:
 
 
 def _real(clean: Tensor, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Each step at random strengths, none of them certain: blur, reduction, noise, JPEG (twice)."""
+    """Each step at random strengths, none of them certain: blur, a first reduction and JPEG by whoever
+    had the picture before, reduction, noise, JPEG (twice)."""
     count = clean.shape[0]
 
     def draw(low: float, high: float, share: float = 1.0) -> Tensor:
@@ -41,13 +43,24 @@ def _real(clean: Tensor, size: tuple[int, int], generator: torch.Generator) -> T
         values, chosen = torch.rand(2, count, generator=generator, device=clean.device)
         return torch.where(chosen < share, low + (high - low) * values, low)
 
+    def coded(images: Tensor, share: float, *, halve_chroma: bool = True) -> Tensor:
+        """A share of the images after JPEG, whose blocks begin anywhere, as those of a crop do."""
+        down, right = torch.randint(8, (2,), generator=generator, device=clean.device).tolist()
+        shifted = F.pad(images.clamp(-1, 1), (right, 0, down, 0), mode="replicate")
+        done = rk.jpeg(shifted, draw(30.0, 95.0).round(), halve_chroma)[..., down:, right:]
+        chosen = torch.rand(count, generator=generator, device=clean.device) < share
+        return torch.where(chosen[:, None, None, None], done, images)
+
+    def once(share: float) -> bool:
+        """Whether to do what is done to a whole batch, for such a share of them."""
+        return bool(torch.rand((), generator=generator, device=clean.device) < share)
+
     ratio = clean.shape[-1] / size[1]
-    width = draw(0.05, 0.45 * ratio, 0.6)
+    width = draw(0.05, 0.6 * ratio, 0.6)
     images = rk.blur(clean, width, width * draw(0.6, 1.0), draw(0.0, math.pi))
+    if once(0.3):
+        between = 1 + (ratio - 1) * float(torch.rand((), generator=generator, device=clean.device))
+        images = coded(rk.reduce(images, rescaled(*size, between)), 0.5)
     low = rk.reduce(images, size)
     low = rk.sensor_noise(low, draw(0.0, 0.05, 0.5), draw(0.0, 0.05, 0.5), generator)
-    for share in (0.6, 0.2):
-        coded = rk.jpeg(low.clamp(-1, 1), draw(30.0, 95.0).round(), halve_chroma=share > 0.5)
-        chosen = torch.rand(count, generator=generator, device=clean.device) < share
-        low = torch.where(chosen[:, None, None, None], coded, low)
-    return low
+    return coded(coded(low, 0.6), 0.2, halve_chroma=False)
