@@ -4,9 +4,10 @@
 
 spectra: sharp, ×4, against the originals — the power by frequency up to .8 of Nyquist, the energy at
 periods of 2 and 4 pixels, and of what a high-pass leaves in the flattest tenth of the patches.
-worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, beside a network that was
-trained for such pictures. cascade: ×8 beside ×4 and bicubic. augmentation: ×8 where the second pass is
-given the first's picture with noise, and told how much (conditioning augmentation, Ho 2022).
+worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, at once and after the
+task denoise in the same look, beside a network that was trained for such pictures. cascade: ×8 beside ×4
+and bicubic. augmentation: ×8 where the second pass is given the first's picture with noise, and told how
+much (conditioning augmentation, Ho 2022).
 """
 
 from __future__ import annotations
@@ -71,6 +72,25 @@ def looks(scale: float, model: str | None, noise: float = 0.0) -> dict[str, Meth
         look: restoring(loaded, options, {"look": look, "model": model})
         for look in ("faithful", "sharp")
     }
+
+
+def after_denoising(scale: float, model: str | None) -> dict[str, Method]:
+    """Both looks of pictures that the task denoise, in the same look, has cleaned."""
+    loaded = plugins.load("denoise")
+    return {
+        f"denoise, then {look}": _then(
+            restoring(loaded, loaded.task.check_options({}), {"look": look}), larger
+        )
+        for look, larger in looks(scale, model).items()
+    }
+
+
+def _then(first: Method, second: Method) -> Method:
+    def both(case: Case, size: tuple[int, int]) -> np.ndarray:
+        made = first(case, size)
+        return second(Case(case.name, {"image": from_array(made)}, case.truth), size)
+
+    return both
 
 
 def spectra(truths: Truths, model: str | None) -> dict[str, Any]:
@@ -168,7 +188,8 @@ def main() -> None:
         for wear in ("JPEG 60", "blur, noise and JPEG 60"):
             print(f"{name}, {wear}", flush=True)
             made = cases(truths, 4, wear)
-            record[f"{name}, {wear}"] = scored(made, looks(4.0, given.model) | peer, 4)
+            methods = looks(4.0, given.model) | after_denoising(4.0, given.model) | peer
+            record[f"{name}, {wear}"] = scored(made, methods, 4)
     print("Kodak24 x8", flush=True)
     record["Kodak24 x8"] = cascade(sets["Kodak24"], given.model)
     record["Kodak24 x8, augmented"] = augmentation(sets["Kodak24"], given.model)
