@@ -122,8 +122,10 @@ class Engine:
         return cut(area, *tile, self.multiple)
 
     def canvas(self, size: tuple[int, int]) -> Box:
-        """The picture in its frame, padded to whole strides."""
-        return Box(-_FRAME, -_FRAME, *(round_up(n + 2 * _FRAME, self.stride) for n in size))
+        """The picture in its frame, padded to whole strides; to multiples, where calls can be narrow."""
+        # In bfloat16, images narrower than 48 cells of the network round otherwise on some widths (AMX).
+        side = self.stride if self.margin >= 3 * self.multiple else self.multiple
+        return Box(-_FRAME, -_FRAME, *(round_up(n + 2 * _FRAME, side) for n in size))
 
     def restore(
         self,
@@ -145,9 +147,8 @@ class Engine:
         DeviceError where results are not finite.
         """
         picture, canvas = Box(0, 0, *size), self.canvas(size)
-        calls = max(run.evaluations for run in runs)
         for region in self.regions(size, runs, areas):
-            grown = region.grow(calls * self.margin, canvas)
+            grown = region.grow(max(run.evaluations for run in runs) * self.margin, canvas)
             window = _Window(self, grown, region, picture, canvas, correct, watch)
             known = window.condition(condition)
             results = [run.weight * window.sample(run, known, seed) for run in runs]

@@ -126,8 +126,7 @@ class UNet(nn.Module):
         [0, 1]. numbers: (N or 1, len(config.numbers)). One row of t and numbers serves a whole batch,
         and is folded into the weights. H and W are multiples of `config.stride`; ValueError otherwise.
         """
-        taken = concat if self.config.concat else None
-        images = [image for image in (x, taken) if image is not None]
+        images = [i for i in (x, concat if self.config.concat else None) if i is not None]
         height, width = images[0].shape[-2:]
         if height % self.config.stride or width % self.config.stride:
             raise ValueError(

@@ -118,7 +118,12 @@ def test_regions_are_those_that_are_restored() -> None:
         regions = engine.regions(rig.size, [method], AREAS)
         made = parts(rig, engine, [method], AREAS)
         assert [region.clip(Box(0, 0, *rig.size)) for region in regions] == [box for box, _ in made]
-    assert rig.engine().regions(rig.size, [METHODS["sharp"]]) == [Box(-16, -16, 336, 256)]
+    assert rig.engine().regions(rig.size, [METHODS["sharp"]]) == [Box(-16, -16, 384, 256)]
+
+
+def test_the_frame_ends_on_the_stride_where_no_call_is_narrow() -> None:
+    for radius, rows in ((128, 384), (129, 336)):  # margins of 32 and 48 cells
+        assert Rig(300, 217, radius=radius).engine().canvas((300, 217)) == (-16, -16, rows, 256)
 
 
 def test_no_areas_are_no_windows() -> None:
