@@ -57,6 +57,8 @@ def _stage(stage: Stage) -> str:
         return "asks for a stage without inputs['image']"
     if not isinstance(stage.options, Mapping):
         return f"gives {_kind(stage.options)} as the options of a stage, not values by name"
+    if not isinstance(stage.task, str):
+        return f"gives {_kind(stage.task)} as the task of a stage, not its name"
     import torch
 
     image = stage.inputs["image"]

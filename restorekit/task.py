@@ -302,11 +302,13 @@ class Plan:
 @dataclass(frozen=True)
 class Stage:
     """What `restorekit_prepare` answers where another picture must be restored first: a smaller one (a
-    cascade), or the same with other options (an iteration).
+    cascade), the same with other options (an iteration), or the same by another task (a chain).
 
     The task restores `inputs` with `options`; prepare is then called again with what it was given
-    before and the result, (1, 3, H, W), as inputs["stage"].
+    before and the result, (1, 3, H, W), as inputs["stage"]. task: another one that does it, by name,
+    with its own options, its own weights and, where it has it, the look that is asked for.
     """
 
     inputs: Mapping[str, Any]
     options: Mapping[str, Any]
+    task: str = ""

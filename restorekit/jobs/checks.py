@@ -1,13 +1,15 @@
-"""Whether a result can be right: what a broken driver or damaged weights make is not saved."""
+"""Whether a result has room and can be right: what broken drivers or weights make is not saved."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import torch
 from PIL import Image
 
-from restorekit.errors import ImageError
+from restorekit import device as devices
+from restorekit.errors import DeviceError, ImageError
 from restorekit.images import Picture, premultiply, quantise
 
 _ROWS = 256  # looked at at a time, so that checking a result needs little memory
@@ -88,3 +90,14 @@ def _statistics(picture: Picture) -> tuple[float, float]:
         squares += float(np.vdot(values, values))
     mean = total / picture.color.size
     return mean + (shift or 0.0), max(squares / picture.color.size - mean**2, 0.0) ** 0.5
+
+
+def check_room(size: tuple[int, int], pixel_bytes: int) -> None:
+    """DeviceError where a result of this size alone is more than all the memory there is."""
+    memory = devices.memory(torch.device("cpu"))
+    needed = size[0] * size[1] * pixel_bytes
+    if memory and needed > memory.total:
+        raise DeviceError(
+            f"a result of {size[1]:,} x {size[0]:,} pixels needs {needed / 2**30:,.0f} GiB and this "
+            f"machine has {memory.total / 2**30:,.0f} GiB of memory; ask for a smaller one"
+        )

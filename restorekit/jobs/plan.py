@@ -124,31 +124,40 @@ def _sides(stages: Stages, attempt: Attempt, header: Header) -> tuple[Size, dict
 
 def _work(restorer: Restorer, before: Size, beside: Mapping[str, Size] | None = None) -> Work:
     """What a picture of this (height, width), with others beside it, asks of the network."""
-    engine = replace(restorer.engine, budget=restorer.budget)
     plans = _plans(restorer, before, beside or {})
-    runs = [restorer.runs(plan) for plan in plans]
     calls = [
         box.pixels
-        for plan, each in zip(plans, runs, strict=True)
-        for box in _calls(engine, plan.size, each)
+        for worker, plan in plans
+        for box in _calls(
+            replace(worker.engine, budget=min(worker.budget, restorer.budget)),
+            plan.size,
+            worker.runs(plan),
+        )
     ]
-    return Work(plans[-1].size, len(calls), sum(calls), max(calls))
+    return Work(plans[-1][1].size, len(calls), sum(calls), max(calls))
 
 
-def _plans(restorer: Restorer, before: Size, beside: Mapping[str, Size]) -> list[Plan]:
-    """The plans of the stages and of the last, from empty pictures in place of real ones.
+def _plans(
+    restorer: Restorer, before: Size, beside: Mapping[str, Size]
+) -> list[tuple[Restorer, Plan]]:
+    """The plans of the stages and of the last, with who does them, from empty pictures.
 
     Which parts of a picture are to be done is in the pixels: all of it is taken to be.
     """
-    found: list[Plan] = []
+    found: list[tuple[Restorer, Plan]] = []
 
-    def staged(plan: Plan, picture: Tensor, depth: int) -> Tensor:  # noqa: ARG001 (its call form)
-        found.append(Plan(plan.size, jump=plan.jump))
+    def staged(
+        worker: Restorer,
+        plan: Plan,
+        picture: Tensor,  # noqa: ARG001 (its call form)
+        depth: int,  # noqa: ARG001
+    ) -> Tensor:
+        found.append((worker, Plan(plan.size, jump=plan.jump)))
         return _empty(plan.size)
 
     others = {name: _marked(size, before, name == "alpha") for name, size in beside.items()}
     last = restorer.planned({"image": _empty(before), **others}, restorer.options, staged)
-    return [*found, Plan(last.size, jump=last.jump)]
+    return [*found, (restorer, Plan(last.size, jump=last.jump))]
 
 
 def _empty(size: Size) -> Tensor:

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from restorekit import device as devices
+from restorekit import plugins
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.loop import Engine, Run
 from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
 from restorekit.images import Picture, quantise, visible
 from restorekit.jobs import sampling
+from restorekit.jobs.checks import check_room
 from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
@@ -36,6 +38,9 @@ LARGEST_CALL = 1 << 24  # pixels: 3 GiB; margins then cost less than a tenth at 
 
 Planned = Callable[[Plan], None]
 """Given the plan before any work; raises where its size cannot be written."""
+
+Staged = Callable[["Restorer", Plan, Tensor, int], Tensor]
+"""Who restores a stage, its plan, its picture and how many stages follow; the result."""
 
 
 def _any_plan(plan: Plan) -> None:
@@ -57,6 +62,7 @@ class Restorer:
             )
         self.runs()  # a look that the model has not is told of before any picture
         self.budget = self._first_budget()
+        self.others: dict[str, Restorer] = {}  # of tasks that do a stage
 
     def _first_budget(self) -> int:
         """Pixels of the largest network call: the tile asked for, or what memory holds easily."""
@@ -93,6 +99,7 @@ class Restorer:
             return self
         other = copy(self)
         other.engine, other.settings = self.engine, replace(self.settings, seed=seed)
+        other.others = {}
         return other
 
     @torch.no_grad()
@@ -212,8 +219,9 @@ class Restorer:
     def _plan(self, inputs: Mapping[str, Tensor], at: Callable[[int], Tell]) -> Plan:
         """The task's plan, after the stages it asks for, each of which tells at its depth."""
 
-        def staged(plan: Plan, picture: Tensor, depth: int) -> Tensor:
-            return self._staged(plan, picture, at(depth))
+        def staged(restorer: Restorer, plan: Plan, picture: Tensor, depth: int) -> Tensor:
+            restorer.budget = min(restorer.budget, self.budget)
+            return restorer._staged(plan, picture, at(depth))
 
         return self.planned(inputs, self.options, staged)
 
@@ -221,10 +229,10 @@ class Restorer:
         self,
         inputs: Mapping[str, Tensor],
         options: Mapping[str, Any],
-        staged: Callable[[Plan, Tensor, int], Tensor],
+        staged: Staged,
         depth: int = 0,
     ) -> Plan:
-        """The task's plan; staged(plan, picture, depth) gives the result of each stage before it.
+        """The task's plan; staged(restorer, plan, picture, depth) gives the result of each stage before.
 
         Raises PluginError where stages do not end.
         """
@@ -236,11 +244,30 @@ class Restorer:
                 f"plugin {self.listing}: restorekit_prepare asks for stage after stage without end",
                 self.listing.name,
             )
-        before = self.planned(answer.inputs, answer.options, staged, depth + 1)
-        result = staged(before, answer.inputs["image"], depth)
+        other = self._for(answer.task)
+        own = answer.options if other is self else other.task.check_options(answer.options)
+        before = other.planned(answer.inputs, own, staged, depth + 1)
+        result = staged(other, before, answer.inputs["image"], depth)
         plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": result}, options=options)
         assert isinstance(plan, Plan)  # the contract is checked at every call
         return plan
+
+    def _for(self, name: str) -> Restorer:
+        """Who restores a stage's picture: itself, or a task that is named, as it is by default."""
+        if not name:
+            return self
+        if name not in self.others:
+            loaded = plugins.load(name)
+            if loaded.task.linear != self.task.linear:
+                raise PluginError(
+                    f"plugin {self.listing}: its stage is for {name}, whose pictures are "
+                    f"{'light' if loaded.task.linear else 'not light'}",
+                    self.listing.name,
+                )
+            fidelity = self.settings.fidelity if "sharp" in loaded.task.looks else 1.0
+            own = {"fidelity": fidelity, "strength": 1.0, "steps": None, "model": loaded.task.model}
+            self.others[name] = Restorer(loaded, {}, replace(self.settings, **own))
+        return self.others[name]
 
     def _staged(self, plan: Plan, picture: Tensor, tell: Tell) -> Tensor:
         """(1, 3, H, W): a stage's picture restored."""
@@ -363,17 +390,6 @@ def _beneath(image: Tensor, plan: Plan) -> Tensor:
 def laid(canvas: np.ndarray, image: np.ndarray, place: tuple[int, int]) -> None:
     """Put an image (h, w, …) into a larger one at (top, left), in place."""
     canvas[place[0] : place[0] + image.shape[0], place[1] : place[1] + image.shape[1]] = image
-
-
-def check_room(size: tuple[int, int], pixel_bytes: int) -> None:
-    """DeviceError where a result of this size alone is more than all the memory there is."""
-    memory = devices.memory(torch.device("cpu"))
-    needed = size[0] * size[1] * pixel_bytes
-    if memory and needed > memory.total:
-        raise DeviceError(
-            f"a result of {size[1]:,} x {size[0]:,} pixels needs {needed / 2**30:,.0f} GiB and this "
-            f"machine has {memory.total / 2**30:,.0f} GiB of memory; ask for a smaller one"
-        )
 
 
 DEEPEST = 16

@@ -125,6 +125,7 @@ STAGES: list[tuple[rk.Stage, str]] = [
     (rk.Stage({"image": SMALL}, None), "gives nothing as the options"),  # type: ignore[arg-type]
     (rk.Stage({"image": np.zeros((1, 3, 5, 5))}, {}), "not a tensor"),
     (rk.Stage({"image": None}, {}), "gives nothing as a stage's picture"),
+    (rk.Stage({"image": SMALL}, {}, rk), "gives a module as the task of a stage, not its name"),  # type: ignore[arg-type]
     (rk.Stage({"image": SMALL[0]}, {}), "as a stage's picture, not a tensor (N, C, H, W)"),
     (rk.Stage({"image": SMALL.double()}, {}), "torch.float64"),
     (rk.Stage({"image": SMALL / 0}, {}), "not finite"),

@@ -51,10 +51,11 @@ TASK = rk.Task(
             minimum=0.0,
             maximum=0.2,
         ),
+        rk.Option("clean", bool, False, "Take out noise and JPEG's traces first, as denoise does."),
     ),
     model="upscale",
     looks=("faithful", "sharp"),
-    exclusive=(("scale", "size", "long_edge"), ("size", "max_size")),
+    exclusive=(("scale", "size", "long_edge"), ("size", "max_size"), ("noise", "clean")),
     degradations=(
         rk.Degradation("clean", "Antialiased bicubic reduction."),
         rk.Degradation("real", "Blur, reduction, sensor noise and JPEG, mild to hard."),
@@ -97,7 +98,8 @@ def planned_size(height: int, width: int, options: Mapping[str, Any]) -> tuple[i
 def restorekit_prepare(
     inputs: Mapping[str, Tensor], options: Mapping[str, Any]
 ) -> rk.Plan | rk.Stage:
-    """The output's size; where that is more than the network's largest scale, a stage first."""
+    """The output's size; before it a stage where that is more than the network's largest scale, or where
+    the picture is to be cleaned."""
     image = inputs["image"]
     size = planned_size(image.shape[-2], image.shape[-1], options)
     whole = _ratio(size, image)
@@ -106,7 +108,9 @@ def restorekit_prepare(
         # The largest step first: it meets the input, which is what the network was trained on.
         first = {"scale": LARGEST, "size": None, "long_edge": None, "max_size": None}
         return rk.Stage({"image": image}, {**options, **first})
-    if whole > LARGEST:
+    if options["clean"] and "stage" not in inputs:
+        return rk.Stage({"image": image}, {}, task="denoise")
+    if "stage" in inputs:
         image, noise = inputs["stage"], 0.0
     # The network knows scales of 1 to 4; below, it restores as much as at 1.
     known = min(max(_ratio(size, image), 1.0), LARGEST)
