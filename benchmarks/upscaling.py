@@ -4,10 +4,10 @@
 
 spectra: sharp, ×4, against the originals — the power by frequency up to .8 of Nyquist, the energy at
 periods of 2 and 4 pixels, and of what a high-pass leaves in the flattest tenth of the patches.
-worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, at once and after the
-task denoise in the same look, beside a network that was trained for such pictures. cascade: ×8 beside ×4
-and bicubic. augmentation: ×8 where the second pass is given the first's picture with noise, and told how
-much (conditioning augmentation, Ho 2022).
+worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, as they are and with
+--clean, beside a network that was trained for such pictures. cascade: ×8 beside ×4 and bicubic.
+augmentation: ×8 where the second pass is given the first's picture with noise, and told how much
+(conditioning augmentation, Ho 2022).
 """
 
 from __future__ import annotations
@@ -64,33 +64,14 @@ def cases(truths: Truths, scale: int, wear: str = "") -> Iterator[Case]:
         yield Case(name, {"image": from_array(low(truth, scale, wear, number))}, truth)
 
 
-def looks(scale: float, model: str | None, noise: float = 0.0) -> dict[str, Method]:
-    """Both looks at a scale, told of noise."""
+def looks(scale: float, model: str | None, **more: float | bool) -> dict[str, Method]:
+    """Both looks at a scale, with more of the task's options."""
     loaded = plugins.load("upscale")
-    options = loaded.task.check_options({"scale": scale, "noise": noise})
+    options = loaded.task.check_options({"scale": scale, **more})
     return {
         look: restoring(loaded, options, {"look": look, "model": model})
         for look in ("faithful", "sharp")
     }
-
-
-def after_denoising(scale: float, model: str | None) -> dict[str, Method]:
-    """Both looks of pictures that the task denoise, in the same look, has cleaned."""
-    loaded = plugins.load("denoise")
-    return {
-        f"denoise, then {look}": _then(
-            restoring(loaded, loaded.task.check_options({}), {"look": look}), larger
-        )
-        for look, larger in looks(scale, model).items()
-    }
-
-
-def _then(first: Method, second: Method) -> Method:
-    def both(case: Case, size: tuple[int, int]) -> np.ndarray:
-        made = first(case, size)
-        return second(Case(case.name, {"image": from_array(made)}, case.truth), size)
-
-    return both
 
 
 def spectra(truths: Truths, model: str | None) -> dict[str, Any]:
@@ -151,7 +132,7 @@ def augmentation(truths: Truths, model: str | None) -> dict[str, Any]:
     methods = {
         f"{look}, {level:g}": _then_augmented(first[look], second, level)
         for level in AUGMENTATIONS
-        for look, second in looks(2.0, model, level).items()
+        for look, second in looks(2.0, model, noise=level).items()
     }
     return scored(cases(truths, 8), methods, 8)
 
@@ -188,7 +169,9 @@ def main() -> None:
         for wear in ("JPEG 60", "blur, noise and JPEG 60"):
             print(f"{name}, {wear}", flush=True)
             made = cases(truths, 4, wear)
-            methods = looks(4.0, given.model) | after_denoising(4.0, given.model) | peer
+            cleaned = looks(4.0, given.model, clean=True)
+            methods = {f"{look}, cleaned": method for look, method in cleaned.items()}
+            methods = looks(4.0, given.model) | methods | peer
             record[f"{name}, {wear}"] = scored(made, methods, 4)
     print("Kodak24 x8", flush=True)
     record["Kodak24 x8"] = cascade(sets["Kodak24"], given.model)

@@ -1,14 +1,15 @@
 """Draws the pictures of the documentation: `python docs/figures.py [NAME …]` writes docs/images.
 
 paths.svg: the coefficients of some paths over time. tiles.png: tiles, their margins, and what two ways
-of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. denoise.png:
-the same photographs made noisy and restored. inpaint.png: with holes, and filled.
+of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. worn.png: as
+JPEG between. denoise.png: made noisy and restored. inpaint.png: with holes, and filled.
 """
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -102,24 +103,41 @@ def outline(box: Box, **style: object) -> Rectangle:
 
 def crops() -> None:
     """A row a photograph: bicubic, faithful, sharp, the original."""
+    _enlarged("crops.png", lambda small: small, [{}, {"look": "sharp"}])
+
+
+def worn() -> None:
+    """The same of photographs saved as JPEG: bicubic, sharp, cleaned and sharp, the original."""
+    _enlarged("worn.png", as_jpeg, [{"look": "sharp"}, {"look": "sharp", "clean": True}])
+
+
+def as_jpeg(pixels: np.ndarray) -> np.ndarray:
+    """Pixels after JPEG at quality 60."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=60)
+    return np.asarray(Image.open(file))
+
+
+def _enlarged(
+    file: str,
+    wear: Callable[[np.ndarray], np.ndarray],
+    ways: Sequence[Mapping[str, object]],
+) -> None:
     truths = dict(photographs())
     rows = []
     for name, small in reduced():
         if name in CROPS:
-            top, left = CROPS[name]
+            (top, left), low = CROPS[name], wear(small)
             size = truths[name].shape[:2]
             made = [
-                BASELINES["bicubic"](Case(name, {"image": from_array(small)}, truths[name]), size),
-                upscaled(small),
-                upscaled(small, look="sharp"),
+                BASELINES["bicubic"](Case(name, {"image": from_array(low)}, truths[name]), size),
+                *(upscaled(low, **way) for way in ways),
                 truths[name],
             ]
             rows.append(np.hstack([m[top : top + CROP, left : left + CROP] for m in made]))
     sheet = Image.fromarray(np.vstack(rows))
     width, height = (side * ENLARGED for side in sheet.size)
-    sheet.resize((width, height), Image.Resampling.NEAREST).save(
-        IMAGES / "crops.png", optimize=True
-    )
+    sheet.resize((width, height), Image.Resampling.NEAREST).save(IMAGES / file, optimize=True)
 
 
 def reduced() -> list[tuple[str, np.ndarray]]:
@@ -184,6 +202,7 @@ FIGURES: dict[str, Callable[[], None]] = {
     "paths": paths,
     "tiles": tiles,
     "crops": crops,
+    "worn": worn,
     "denoise": denoise,
     "inpaint": inpaint,
 }
