@@ -1,8 +1,8 @@
 """Draws the pictures of the documentation: `python docs/figures.py [NAME …]` writes docs/images.
 
 paths.svg: the coefficients of some paths over time. tiles.png: tiles, their margins, and what two ways
-of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. worn.png: as
-JPEG between. denoise.png: made noisy and restored. inpaint.png: with holes, and filled.
+of cutting leave. crops.png: bundled photographs reduced to a quarter and upscaled again. worn.png:
+saved as JPEG before that. denoise.png: made noisy and restored. inpaint.png: with holes, and filled.
 """
 
 from __future__ import annotations

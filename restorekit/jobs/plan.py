@@ -146,12 +146,7 @@ def _plans(
     """
     found: list[tuple[Restorer, Plan]] = []
 
-    def staged(
-        worker: Restorer,
-        plan: Plan,
-        picture: Tensor,  # noqa: ARG001 (its call form)
-        depth: int,  # noqa: ARG001
-    ) -> Tensor:
+    def staged(worker: Restorer, plan: Plan, *_: object) -> Tensor:
         found.append((worker, Plan(plan.size, jump=plan.jump)))
         return _empty(plan.size)
 

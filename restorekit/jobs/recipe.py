@@ -14,7 +14,8 @@ def recipe(restorer: Restorer, **saving: Any) -> Mapping[str, Any]:
     """What a restorer does, and `saving`: how its results are written.
 
     Device and tile are left out: they say where and in what pieces, so that a run may be finished on
-    another machine, where the last bit of a result may differ.
+    another machine, where the last bit of a result may differ. So are the weights of other tasks that do
+    a stage: those of this version, or of the plugin that brings them.
     """
     settings, card = restorer.settings, restorer.model.card
     hooks = vars(restorer.hooks).values()
