@@ -54,6 +54,7 @@ class Restorer:
         self.task, self.hooks, self.listing = loaded.task, loaded.hooks, loaded.listing
         self.options, self.settings = loaded.task.check_options(options), settings
         self.device = devices.choose(settings.device)
+        devices.keep_freed_memory()
         self.model = store.load(find(settings.model, self.hooks))
         # A task may declare another's model as its own; a person may not mix them up.
         if self.model.card.task != self.task.name and settings.model != self.task.model:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
 import socket
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -220,3 +223,32 @@ print(result.shape, result.dtype)
     assert ran.stderr == ""
     place.chmod(0o755)
     assert tree(place) == {}
+
+
+PAGES = """
+import resource, restorekit, numpy as np
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytes(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+block = bytearray(1 << 26)
+restorekit.upscale(np.zeros((8, 8, 3), np.uint8), scale=2)
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are counted as Linux does")
+@pytest.mark.parametrize("setting", ["", "MALLOC_TRIM_THRESHOLD_"])
+def test_freed_memory_is_kept_unless_a_person_has_decided(setting: str) -> None:
+    if "glibc" not in platform.libc_ver():
+        pytest.skip("another C library than glibc keeps memory in its own way")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    environment |= {setting: "131072"} if setting else {}
+    done = subprocess.run(
+        [sys.executable, "-c", PAGES], env=environment, capture_output=True, text=True, check=True
+    )
+    pages = (1 << 26) // 4096
+    assert int(done.stdout) >= pages // 2 if setting else int(done.stdout) < pages // 20
