@@ -25,8 +25,8 @@ from restorekit.engine.tiles import Box
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
-from restorekit.task import Task
-from restorekit.training import checkpoint, draws, processes
+from restorekit.task import Stage, Task
+from restorekit.training import checkpoint, draws, processes, stages
 from restorekit.training.average import Average
 from restorekit.training.grow import grown
 from restorekit.training.loss import batch_loss, draw_times, estimate_loss
@@ -161,6 +161,10 @@ class Trainer:
             given = checked | degradation
             inputs = self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed)
             plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
+            if isinstance(plan, Stage):
+                before = stages.restored(plan, self.task, sharp=self.recipe.perceptual is not None)
+                inputs = {**inputs, "stage": before}
+                plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
             known = self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
         self._check_fits_network(known)
         return known
