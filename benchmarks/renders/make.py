@@ -1,7 +1,7 @@
 """Renders scenes to files: low sample counts with seeds of their own, passes, and references.
 
     python benchmarks/renders/make.py OUT --split train --scenes 0:100
-    python benchmarks/renders/make.py OUT --split test --scenes 0:4 --reference 1024
+    python benchmarks/renders/make.py OUT --split test --scenes 0:4 --reference 4096
 
 One .npz a view of a scene; scenes whose files are whole are skipped, and a file that holds the first of
 its renders gets the others. A training file holds renders of 1, 1, 2, 4, 8, 16, 32 and 64 samples a

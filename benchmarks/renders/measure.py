@@ -117,7 +117,8 @@ def joint_bilateral(inputs: Inputs, reach: int = 8) -> Image:
 
 
 def _logarithm(light: Image) -> tuple[Image, float]:
-    scale = 1 / max(float(np.median(light)), 1e-6)
+    # Of one sample a pixel more than half can be black.
+    scale = 1 / max(float(np.median(light)) or float(light.mean()), 1e-6)
     return np.log1p(np.maximum(light, 0) * scale).astype(np.float32), scale
 
 
