@@ -108,7 +108,9 @@ def crops() -> None:
 
 def worn() -> None:
     """The same of photographs saved as JPEG: bicubic, sharp, cleaned and sharp, the original."""
-    _enlarged("worn.png", as_jpeg, [{"look": "sharp"}, {"look": "sharp", "clean": True}])
+    _enlarged(
+        "worn.png", as_jpeg, [{"look": "sharp", "clean": clean} for clean in ("never", "auto")]
+    )
 
 
 def as_jpeg(pixels: np.ndarray) -> np.ndarray:

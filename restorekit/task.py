@@ -306,7 +306,7 @@ class Stage:
 
     The task restores `inputs` with `options`; prepare is then called again with what it was given
     before and the result, (1, 3, H, W), as inputs["stage"]. task: another one that does it, by name,
-    with its own options, its own weights and, where it has it, the look that is asked for.
+    with its own options and weights, in the look and strength that are asked for where it has them.
     """
 
     inputs: Mapping[str, Any]

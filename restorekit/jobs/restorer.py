@@ -266,7 +266,7 @@ class Restorer:
                     self.listing.name,
                 )
             fidelity = self.settings.fidelity if "sharp" in loaded.task.looks else 1.0
-            own = {"fidelity": fidelity, "strength": 1.0, "steps": None, "model": loaded.task.model}
+            own = {"fidelity": fidelity, "steps": None, "model": loaded.task.model}
             self.others[name] = Restorer(loaded, {}, replace(self.settings, **own))
         return self.others[name]
 

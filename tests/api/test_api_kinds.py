@@ -231,7 +231,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "long_edge": ({}, {"scale": None, "long_edge": 40}),
     "max_size": ({}, {"max_size": "1KP"}),
     "noise": ({"noise": 0.0}, {"noise": 0.1}),
-    "clean": ({"clean": False}, {"clean": True}),
+    "clean": ({"clean": "never"}, {"clean": "always"}),
     "look": ({"look": "faithful"}, {"look": "sharp"}),
     "fidelity": ({"fidelity": 0.2}, {"fidelity": 0.8}),
     "strength": ({"strength": 1.0}, {"strength": 0.5}),

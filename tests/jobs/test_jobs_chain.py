@@ -22,19 +22,26 @@ PHOTOGRAPH = noise(60, 84).astype(np.float32) / 255
 def test_cleaned_first_is_denoised_and_then_enlarged(look: str) -> None:
     """Two calls of Python, with nothing rounded between them, are a second implementation."""
     apart = rk.upscale(rk.denoise(PHOTOGRAPH, look=look), scale=1.5, look=look)
-    made = rk.upscale(PHOTOGRAPH, scale=1.5, look=look, clean=True)
+    made = rk.upscale(PHOTOGRAPH, scale=1.5, look=look, clean="always")
     np.testing.assert_allclose(made, apart, rtol=0, atol=2e-3)
     assert np.abs(made - rk.upscale(PHOTOGRAPH, scale=1.5, look=look)).mean() > 0.02
 
 
+def test_strength_is_that_of_all_of_a_chain() -> None:
+    """None of it is a plain resize, of the picture as it was given."""
+    given = {"scale": 1.5, "strength": 0.0}
+    left = rk.upscale(PHOTOGRAPH, clean="never", **given)
+    assert np.array_equal(rk.upscale(PHOTOGRAPH, clean="always", **given), left)
+
+
 def test_tiles_do_not_show_in_a_chain(restorer: Callable[..., Restorer]) -> None:
     picture = from_array(noise(200, 260))
-    whole, cut = (restorer(clean=True, **tile)(picture) for tile in ({}, {"tile": 64}))
+    whole, cut = (restorer(clean="always", **tile)(picture) for tile in ({}, {"tile": 64}))
     assert np.array_equal(whole.color, cut.color)
 
 
 def test_a_cascade_is_cleaned_once(restorer: Callable[..., Restorer]) -> None:
-    made = restorer(scale=6.0, clean=True)
+    made = restorer(scale=6.0, clean="always")
     cleaner = made._for("denoise")
     calls: list[Any] = []
     prepared = cleaner.hooks.restorekit_prepare
@@ -49,15 +56,15 @@ def test_a_cascade_is_cleaned_once(restorer: Callable[..., Restorer]) -> None:
 
 
 def test_another_seed_is_every_task_s(restorer: Callable[..., Restorer]) -> None:
-    made = restorer(clean=True)
+    made = restorer(clean="always")
     assert made._for("denoise") is made._for("denoise")
     assert made.seeded(7)._for("denoise").settings.seed == 7
     assert made._for("denoise").settings.seed == 0
 
 
 def test_a_plan_counts_the_calls_of_both(restorer: Callable[..., Restorer]) -> None:
-    plain, clean = (plan._work(restorer(clean=on), (90, 120)) for on in (False, True))
-    cleaner = plan._work(restorer(clean=True)._for("denoise"), (90, 120))
+    plain, clean = (plan._work(restorer(clean=on), (90, 120)) for on in ("never", "always"))
+    cleaner = plan._work(restorer(clean="always")._for("denoise"), (90, 120))
     assert clean.size == plain.size == (180, 240)
     assert clean.calls == plain.calls + cleaner.calls
     assert clean.pixels == plain.pixels + cleaner.pixels
@@ -65,7 +72,7 @@ def test_a_plan_counts_the_calls_of_both(restorer: Callable[..., Restorer]) -> N
 
 def test_noise_is_told_of_or_taken_out() -> None:
     with pytest.raises(UsageError, match="--noise and --clean contradict each other"):
-        rk.upscale(PHOTOGRAPH, noise=0.1, clean=True)
+        rk.upscale(PHOTOGRAPH, noise=0.1, clean="always")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 LARGEST = 4.0
 """The network's largest scale; beyond it, its result is enlarged once more (a cascade)."""
 
+_CLEANED = (
+    "JPEG's blocks show: its traces and noise were taken out first (--clean never leaves them)"
+)
+
 TASK = rk.Task(
     name="upscale",
     summary="Enlarge photographs",
@@ -51,7 +55,13 @@ TASK = rk.Task(
             minimum=0.0,
             maximum=0.2,
         ),
-        rk.Option("clean", bool, False, "Take out noise and JPEG's traces first, as denoise does."),
+        rk.Option(
+            "clean",
+            str,
+            "auto",
+            "Take out noise and JPEG's traces first, as denoise does; auto: where JPEG's blocks show.",
+            choices=("auto", "always", "never"),
+        ),
     ),
     model="upscale",
     looks=("faithful", "sharp"),
@@ -108,14 +118,21 @@ def restorekit_prepare(
         # The largest step first: it meets the input, which is what the network was trained on.
         first = {"scale": LARGEST, "size": None, "long_edge": None, "max_size": None}
         return rk.Stage({"image": image}, {**options, **first})
-    if options["clean"] and "stage" not in inputs:
+    worn = options["clean"] == "auto" and whole >= 1 and not noise and _worn(image)
+    if (worn or options["clean"] == "always") and "stage" not in inputs:
         return rk.Stage({"image": image}, {}, task="denoise")
     if "stage" in inputs:
         image, noise = inputs["stage"], 0.0
     # The network knows scales of 1 to 4; below, it restores as much as at 1.
     known = min(max(_ratio(size, image), 1.0), LARGEST)
     numbers = {"scale": math.log2(known), "noise": 10 * noise}
-    return rk.Plan(size, {"scale": whole}, (image, numbers))
+    return rk.Plan(size, {"scale": whole} | ({"clean": _CLEANED} if worn else {}), (image, numbers))
+
+
+def _worn(image: Tensor) -> bool:
+    from restorekit_upscale.traces import blocks_show
+
+    return blocks_show(image)
 
 
 def _ratio(size: tuple[int, int], image: Tensor) -> float:

@@ -1,0 +1,53 @@
+"""Whether a picture still shows the blocks that JPEG coded it in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BLOCK = 8
+"""Pixels a side of JPEG's blocks."""
+
+_SMALLEST = 64  # pixels a side: fewer blocks tell nothing
+_LINES = 512  # looked at, evenly spread: as telling as all of them
+_EDGE = 24.0  # levels of 255: a larger step is the picture's own, not a block's
+_LUMA = (0.299, 0.587, 0.114)
+_SHARE, _SURE = 0.03, 6.0
+
+
+def blocks_show(image: Tensor) -> bool:
+    """Whether steps between pixels are larger at one place of eight, in rows and in columns.
+
+    image: (N, 3, H, W) in [−1, 1]. Of photographs of 160 × 160 pixels saved at quality 60 this finds
+    eight in ten, at 75 two thirds and at 85 a third, and more of larger ones. Blocks of another size,
+    of a picture that was resized since, are not looked for.
+    """
+    if min(image.shape[-2:]) < _SMALLEST:
+        return False
+    found = [_excess(lines) for lines in (image, image.transpose(2, 3))]
+    share, sure, apart = (sum(of_axis) for of_axis in zip(*found, strict=True))
+    return bool(share / 2 > _SHARE and sure / 2**0.5 > _SURE and apart == len(found))
+
+
+def _excess(image: Tensor) -> tuple[float, float, bool]:
+    """Along the rows: (how much larger steps are at their largest place of eight than at the others, as
+    a share; that in standard errors; whether the place four further on has less than half of it).
+
+    Blocks of four, of a picture that was halved since, have as much there.
+    """
+    lines = image[:, :, :: max(1, image.shape[2] // _LINES)]
+    luma = torch.einsum("nchw,c->nhw", lines, lines.new_tensor(_LUMA)) * 127.5
+    steps = luma.diff(dim=2).abs()
+    here, beside = steps[..., 1:-1], (steps[..., :-2] + steps[..., 2:]) / 2
+    share = torch.where(here <= _EDGE, (here - beside) / (here + beside + 1), 0.0).mean((0, 1))
+    blocks = share[: len(share) // BLOCK * BLOCK].reshape(-1, BLOCK)
+    means = blocks.mean(0)
+    place = int(means.argmax())
+    excess = blocks[:, place] - (blocks.sum(1) - blocks[:, place]) / (BLOCK - 1)
+    error = excess.std() / len(excess) ** 0.5
+    half = means[place] - means[(place + BLOCK // 2) % BLOCK]
+    return (
+        float(excess.mean()),
+        float(excess.mean() / (error + 1e-9)),
+        bool(half > excess.mean() / 2),
+    )

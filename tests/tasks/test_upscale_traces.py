@@ -1,0 +1,104 @@
+"""JPEG's blocks are seen where they show, and nowhere else; what shows them is cleaned first."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import restorekit_upscale
+import torch
+from PIL import Image
+from restorekit_upscale.traces import blocks_show
+from skimage import data
+from torch import Tensor
+
+import restorekit as rk
+from restorekit.training.drawn import draw_pictures
+
+PHOTOGRAPHS = ("astronaut", "coffee", "chelsea")
+
+
+def photograph(name: str) -> np.ndarray:
+    return getattr(data, name)()[:300, :400]
+
+
+def coded(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """Pixels after JPEG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file))
+
+
+def tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_blocks_show_in_jpeg_wherever_they_begin_and_not_before(name: str) -> None:
+    pixels = photograph(name)
+    assert not blocks_show(tensor(pixels))
+    for quality in (20, 40, 60, 75):
+        image = tensor(coded(pixels, quality))
+        assert blocks_show(image)
+        assert blocks_show(image[..., 5:, 3:])
+    grey = tensor(coded(pixels, 60)).mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    assert blocks_show(grey)
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_a_jpeg_that_was_reduced_since_shows_none(name: str) -> None:
+    image = tensor(coded(photograph(name), 60))
+    for ratio in (2, 3):
+        size = (image.shape[2] // ratio, image.shape[3] // ratio)
+        assert not blocks_show(rk.to_levels(rk.reduce(image, size)))
+
+
+def test_what_is_drawn_or_even_or_noise_is_no_jpeg() -> None:
+    drawn = [picture[None].float() / 127.5 - 1 for picture in draw_pictures(15, 256, seed=1)]
+    ramp = torch.linspace(0, 255, 1024).round().expand(1, 3, 512, 1024) / 127.5 - 1
+    noise = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for image in (*drawn, ramp, ramp.transpose(2, 3), noise, torch.zeros(1, 3, 200, 200)):
+        assert not blocks_show(image)
+
+
+def test_chance_makes_no_blocks_in_small_pictures() -> None:
+    for seed in range(40):
+        walk = torch.randn(1, 3, 80, 80, generator=torch.Generator().manual_seed(seed))
+        smooth = walk.cumsum(2).cumsum(3)
+        assert not blocks_show(smooth / smooth.abs().max())
+    assert not blocks_show(tensor(coded(photograph("coffee"), 40))[..., :60, :200])
+
+
+@pytest.mark.parametrize(
+    ("quality", "options", "cleaned"),
+    [
+        (60, {}, True),
+        (0, {}, False),
+        (0, {"clean": "always"}, True),
+        (60, {"clean": "never"}, False),
+        (60, {"noise": 0.05}, False),
+        (60, {"scale": 0.5}, False),
+        (60, {"scale": 1.0}, True),
+    ],
+)
+def test_what_is_cleaned_first(quality: int, options: dict[str, object], cleaned: bool) -> None:
+    pixels = photograph("coffee")
+    image = tensor(coded(pixels, quality) if quality else pixels)
+    checked = restorekit_upscale.TASK.check_options(options)
+    answer = restorekit_upscale.restorekit_prepare({"image": image}, checked)
+    assert (isinstance(answer, rk.Stage) and answer.task == "denoise") == cleaned
+
+
+def test_a_jpeg_is_cleaned_unasked_and_the_report_says_so() -> None:
+    worn = coded(photograph("coffee")[:120, :160], 50)
+    found = {
+        clean: rk.upscale(worn, scale=1.5, clean=clean) for clean in ("auto", "always", "never")
+    }
+    assert np.array_equal(found["auto"], found["always"])
+    assert not np.array_equal(found["auto"], found["never"])
+    image = tensor(worn)
+    checked = restorekit_upscale.TASK.check_options({"scale": 1.5})
+    plan = restorekit_upscale.restorekit_prepare({"image": image, "stage": image}, checked)
+    assert isinstance(plan, rk.Plan)
+    assert "--clean never" in str(plan.note["clean"])
