@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from restorekit import plugins
 from restorekit.errors import UsageError
 from restorekit.jobs.settings import COMMON_OPTIONS, Settings
-from restorekit.task import Option, Task
+from restorekit.task import Option, Stage, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @cache
@@ -145,3 +148,16 @@ def _documentation(task: Task) -> str:
             *(line(option) for option in (*task.options, *COMMON_OPTIONS)),
         ]
     )
+
+
+def restored_stage(stage: Stage, sharp: bool) -> Tensor:
+    """(N, 3, h, w): what another task makes of a stage's pictures, (N, 3, h, w) in [−1, 1], by its own
+    weights and in a look, where it has two."""
+    import torch
+
+    options = dict(stage.options)
+    if "sharp" in plugins.load(stage.task).task.looks:
+        options["fidelity"] = 0.0 if sharp else 1.0
+    restore = task_function(stage.task)
+    pictures = (stage.inputs["image"] + 1).div_(2).clamp_(0, 1)
+    return torch.stack([restore(picture, **options) for picture in pictures]).mul_(2).sub_(1)

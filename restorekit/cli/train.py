@@ -73,12 +73,15 @@ def command(
     import torch
 
     from restorekit import device as devices
+    from restorekit.api import restored_stage
     from restorekit.training import drawn, export, photographs, plot, processes, trainer
 
     processes.join()
     if threads:
         torch.set_num_threads(threads)
-    training = trainer.Trainer(recipe, loaded.task, loaded.hooks, devices.choose(device))
+    training = trainer.Trainer(
+        recipe, loaded.task, loaded.hooks, devices.choose(device), restored_stage
+    )
     state = out / "checkpoint.safetensors"
     if resume and not state.exists():
         raise UsageError(f"nothing to resume: there is no {state}")

@@ -26,7 +26,7 @@ from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.task import Stage, Task
-from restorekit.training import checkpoint, draws, processes, stages
+from restorekit.training import checkpoint, draws, processes
 from restorekit.training.average import Average
 from restorekit.training.grow import grown
 from restorekit.training.loss import batch_loss, draw_times, estimate_loss
@@ -36,6 +36,9 @@ from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Recipe
 
 VALIDATION_CROP = 320
+
+Staged = Callable[[Stage, bool], Tensor]
+"""Given another task's stage and whether the look is sharp, what that task makes of its pictures."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,16 @@ class Progress:
 class Trainer:
     """The state of a run: network, averaged weights, optimiser, and the iteration reached."""
 
-    def __init__(self, recipe: Recipe, task: Task, hooks: Any, device: torch.device) -> None:
-        self.recipe, self.task, self.hooks, self.device = recipe, task, hooks, device
+    def __init__(
+        self,
+        recipe: Recipe,
+        task: Task,
+        hooks: Any,
+        device: torch.device,
+        staged: Staged | None = None,
+    ) -> None:
+        self.recipe, self.task, self.hooks = recipe, task, hooks
+        self.device, self.staged = device, staged
         for one in recipe.draws:  # a rare one that is wrong would end the run hours later
             draws.check(one, task)
         torch.manual_seed(recipe.seed)  # initial weights only
@@ -159,11 +170,13 @@ class Trainer:
         checked, degradation = draws.checked(self.task, options)
         with torch.no_grad():
             given = checked | degradation
-            inputs = self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed)
+            inputs = dict(self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed))
             plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
             if isinstance(plan, Stage):
-                before = stages.restored(plan, self.task, sharp=self.recipe.perceptual is not None)
-                inputs = {**inputs, "stage": before}
+                if self.staged is None or plan.task in ("", self.task.name):
+                    own = plan.task or self.task.name
+                    raise UsageError(f"recipe: a stage of {own} cannot be done in training")
+                inputs |= {"stage": self.staged(plan, self.recipe.perceptual is not None)}
                 plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
             known = self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
         self._check_fits_network(known)

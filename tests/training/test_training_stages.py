@@ -42,5 +42,5 @@ def test_stages_of_the_task_itself_are_refused_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("restorekit_upscale.LARGEST", 2.0)  # so that ×4 is a cascade
-    with pytest.raises(UsageError, match="upscale cannot learn from stages of its own"):
+    with pytest.raises(UsageError, match="a stage of upscale cannot be done in training"):
         trainer(recipe(draws=(Draw(1.0, {"scale": 4.0}),))).step(corpus())

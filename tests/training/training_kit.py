@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from restorekit import hookspecs
+from restorekit.api import restored_stage
 from restorekit.engine.unet import UNetConfig
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Draw, Perceptual, Recipe
@@ -61,7 +62,7 @@ def hooks() -> Any:
 
 
 def trainer(given: Recipe) -> Trainer:
-    return Trainer(given, restorekit_upscale.TASK, hooks(), CPU)
+    return Trainer(given, restorekit_upscale.TASK, hooks(), CPU, restored_stage)
 
 
 def corpus(**options: Any) -> Corpus:
