@@ -109,7 +109,7 @@ def crops() -> None:
 def worn() -> None:
     """The same of photographs saved as JPEG: bicubic, sharp, cleaned and sharp, the original."""
     _enlarged(
-        "worn.png", as_jpeg, [{"look": "sharp", "clean": clean} for clean in ("never", "auto")]
+        "worn.png", as_jpeg, [{"look": "sharp", "clean": clean} for clean in ("never", "always")]
     )
 
 
