@@ -5,7 +5,8 @@
 spectra: sharp, ×4, against the originals — the power by frequency up to .8 of Nyquist, the energy at
 periods of 2 and 4 pixels, and of what a high-pass leaves in the flattest tenth of the patches.
 worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, by default and without
-cleaning them, beside a network that was trained for such pictures. cascade: ×8 beside ×4 and bicubic.
+cleaning them, beside a network that was trained for such pictures. cleaning: by JPEG's quality, what it
+is worth and how many pictures of a set are seen to need it. cascade: ×8 beside ×4 and bicubic.
 augmentation: ×8 where the second pass is given the first's picture with noise, and told how much
 (conditioning augmentation, Ho 2022).
 """
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from peers import load_peer
 from quality import peer_method
+from restorekit_upscale.traces import blocks_show
 from torch import Tensor
 
 import restorekit as rk
@@ -33,13 +35,15 @@ from restorekit.evaluation import BASELINES, Case, Method, machine, truths_in
 from restorekit.images import from_array
 
 NYQUIST_SHARE, BANDS = 0.8, 32
+QUALITIES = (95, 90, 85, 75, 60, 40)
 AUGMENTATIONS = (0.0, 0.005, 0.01, 0.02, 0.04)  # deviations, of the full range
 Truths = Callable[[int], Iterable[tuple[str, np.ndarray]]]
 
 
 def low(truth: np.ndarray, scale: int, wear: str, seed: int) -> np.ndarray:
-    """A picture reduced by a scale and worn; (H, W, 3) uint8 both."""
-    clean = torch.from_numpy(truth.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    """A picture reduced by a scale and worn, by JPEG of the quality that ends its name; (H, W, 3) uint8
+    both."""
+    clean = _coded(truth)
     height, width = (side // scale for side in truth.shape[:2])
     draw = torch.Generator().manual_seed(seed)
     if wear == "blur, noise and JPEG 60":
@@ -50,8 +54,12 @@ def low(truth: np.ndarray, scale: int, wear: str, seed: int) -> np.ndarray:
         noisy = image + 2 * 4 / 255 * torch.randn(image.shape, generator=draw)
         image = rk.to_levels(noisy)
     if wear:
-        image = rk.to_levels(rk.jpeg(image, torch.tensor([60.0])))
+        image = rk.to_levels(rk.jpeg(image, torch.tensor([float(wear.split()[-1])])))
     return _pixels(image)
+
+
+def _coded(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def _pixels(image: Tensor) -> np.ndarray:
@@ -108,6 +116,31 @@ def scored(made: Iterable[Case], methods: Mapping[str, Method], scale: int) -> d
         }
         for name, row in record.items()
     }
+
+
+def cleaning(truths: Truths, model: str | None) -> dict[str, Any]:
+    """By quality: what cleaning first is worth at ×4, faithful in dB and sharp in LPIPS, and in how many
+    of the pictures, by their reduction, JPEG's blocks are seen."""
+    rows: dict[str, Any] = {}
+    for wear in ("", *(f"JPEG {quality}" for quality in QUALITIES)):
+        methods = {
+            f"{look}, {clean}": method
+            for clean in ("always", "never")
+            for look, method in looks(4.0, model, clean=clean).items()
+        }
+        means = scored(cases(truths, 4, wear), methods, 4)
+        psnr, lpips = (
+            means[f"{look}, always"][metric] - means[f"{look}, never"][metric]
+            for look, metric in (("faithful", "psnr-y"), ("sharp", "lpips"))
+        )
+        seen = {
+            f"1/{scale}": sum(
+                blocks_show(_coded(low(truth, scale, wear, 0))) for _, truth in truths(scale)
+            )
+            for scale in (1, 2, 3, 4)
+        }
+        rows[wear or "clean"] = {"dB": round(psnr, 3), "lpips": round(lpips, 4), "seen": seen}
+    return rows
 
 
 def cascade(truths: Truths, model: str | None) -> dict[str, Any]:
@@ -173,6 +206,8 @@ def main() -> None:
             methods = {f"{look}, not cleaned": method for look, method in left.items()}
             methods = looks(4.0, given.model) | methods | peer
             record[f"{name}, {wear}"] = scored(made, methods, 4)
+        record[f"{name}, cleaning"] = cleaning(truths, given.model)
+        print(record[f"{name}, cleaning"], flush=True)
     print("Kodak24 x8", flush=True)
     record["Kodak24 x8"] = cascade(sets["Kodak24"], given.model)
     record["Kodak24 x8, augmented"] = augmentation(sets["Kodak24"], given.model)
