@@ -78,6 +78,12 @@ def precision(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.bfloat16
 
 
+def mixed(device: torch.device) -> AbstractContextManager[object]:
+    """Autocast to `precision`; where that is float32, nothing: bfloat16 would take ten times as long."""
+    fast = precision(device)
+    return nullcontext() if fast == torch.float32 else torch.autocast(device.type, fast)
+
+
 def as_written(device: torch.device) -> AbstractContextManager[object]:
     """A context without autocast, which a caller may have switched on and which would change results."""
     if device.type == "mps":  # not every torch has autocast there

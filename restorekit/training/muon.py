@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from restorekit import device as devices
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic; chosen by Jordan for the steepest rise at nought, not for convergence to 1."""
 
@@ -64,11 +66,12 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     """(N, rows, columns) to matrices with the same singular vectors and singular values of about 1.
 
-    Newton and Schulz' iteration with a quintic, in bfloat16. A zero matrix stays zero.
+    Newton and Schulz' iteration with a quintic, in bfloat16 where the device multiplies it natively.
+    A zero matrix stays zero.
     """
     a, b, c = COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if tall else matrices).bfloat16()
+    x = (matrices.mT if tall else matrices).to(devices.precision(matrices.device))
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(steps):
         gram = x @ x.mT

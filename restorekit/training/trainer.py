@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from restorekit import device as devices
 from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
@@ -36,7 +37,6 @@ from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Recipe
 
 VALIDATION_CROP = 320
-
 Staged = Callable[[Stage, bool], Tensor]
 """Given another task's stage and whether the look is sharp, what that task makes of its pictures."""
 
@@ -124,7 +124,7 @@ class Trainer:
         seed = (self.recipe.seed * 1_000_003 + self.iteration) * self.recipe.accumulate + part
         draw = torch.Generator().manual_seed(seed)
         x0, condition = self.batch(corpus, draw)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with devices.mixed(self.device):
             if self.perceptual is None:
                 return self.path_loss(x0, condition, draw), ""
             split = self.recipe.faithful_items
@@ -206,7 +206,7 @@ class Trainer:
         for picture in pictures:
             clean = _centre(picture).to(self.device).float()[None] / 127.5 - 1
             condition = self.condition(clean, dict(options), seed=0).with_numbers(look=0.0)
-            with torch.autocast(self.device.type, torch.bfloat16):
+            with devices.mixed(self.device):
                 estimate = denoiser(condition.source, torch.ones(()), condition)
                 estimate = overwrite_known(estimate, condition)
             images = (((image[0] + 1) * 127.5).round().clamp(0, 255) for image in (estimate, clean))

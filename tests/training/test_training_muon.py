@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from restorekit import device as devices
 from restorekit.training.muon import COEFFICIENTS, Muon, orthogonal
 
 
@@ -31,6 +32,20 @@ def test_the_direction_keeps_singular_vectors_and_evens_values(shape: tuple[int,
     assert float((made - expected).norm() / expected.norm()) < 0.05
     assert float(values.min()) > 0.5
     assert float(values.max()) < 1.3
+
+
+@pytest.mark.parametrize(("kind", "off"), [(torch.bfloat16, 0.05), (torch.float32, 1e-4)])
+def test_the_iteration_is_in_the_device_s_own_precision(
+    kind: torch.dtype, off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrices = torch.randn(3, 12, 30, generator=torch.Generator().manual_seed(1))
+    u, s, v = torch.linalg.svd(matrices.double(), full_matrices=False)
+    values = polynomial(s / s.square().sum(-1, keepdim=True).sqrt(), 5)
+    expected = u @ torch.diag_embed(values) @ v
+    monkeypatch.setattr(devices, "precision", lambda _: kind)
+    made = orthogonal(matrices)
+    assert made.dtype == torch.float32
+    assert float((made - expected).norm() / expected.norm()) < off
 
 
 def test_a_zero_matrix_has_no_direction() -> None:
