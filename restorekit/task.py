@@ -287,7 +287,9 @@ class Plan:
     place: (top, left) of the picture in the output. opaque: whether the result of an exact task has no
     transparency left; else it is the picture's own, resized with it where there are neither areas nor
     a place. jump: (steps, times): after every so many steps the sampler goes as many back, adding
-    noise, and so often over the same stretch (RePaint, Lugmayr 2022).
+    noise, and so often over the same stretch (RePaint, Lugmayr 2022). settled: the task's own options
+    that were left to the picture, as it decided them: its alpha, and the further frames of its file,
+    are restored with these.
     """
 
     size: tuple[int, int]
@@ -297,6 +299,7 @@ class Plan:
     place: tuple[int, int] = (0, 0)
     opaque: bool = False
     jump: tuple[int, int] | None = None
+    settled: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

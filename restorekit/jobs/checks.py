@@ -1,4 +1,5 @@
-"""Whether a result has room and can be right: what broken drivers or weights make is not saved."""
+"""Whether a condition fits the weights, and a result has room and can be right: what broken drivers
+or weights make is not saved."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ import torch
 from PIL import Image
 
 from restorekit import device as devices
+from restorekit.engine.conditioning import Condition
 from restorekit.errors import DeviceError, ImageError
 from restorekit.images import Picture, premultiply, quantise
+from restorekit.models.store import Model
 
 _ROWS = 256  # looked at at a time, so that checking a result needs little memory
 
@@ -101,3 +104,22 @@ def check_room(size: tuple[int, int], pixel_bytes: int) -> None:
             f"a result of {size[1]:,} x {size[0]:,} pixels needs {needed / 2**30:,.0f} GiB and this "
             f"machine has {memory.total / 2**30:,.0f} GiB of memory; ask for a smaller one"
         )
+
+
+def misfit(known: Condition, model: Model) -> str:
+    """How a condition is not of one picture, or not what a model takes; "" where it is."""
+    images = (known.source, known.concat, *(known.known or ()))
+    counts = {len(image) for image in images if image is not None}
+    if counts != {1}:
+        return f"has {max(counts)} images for one picture"
+    card, config = model.card, model.config
+    given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
+    # A network that takes nothing beside x_t is a model of pictures as such, for any condition.
+    if given != (config.channels, config.concat or given[1]):
+        return (
+            f"has {given[0]} + {given[1]} channels and model {card.name} takes "
+            f"{config.channels} + {config.concat} (source + concatenated)"
+        )
+    named = set(known.numbers).union(*(look.numbers for look in card.looks.values()))
+    missing = sorted(set(config.numbers) - named)
+    return f"lacks the number {missing[0]!r}, which model {card.name} takes" if missing else ""

@@ -19,10 +19,11 @@ from restorekit.engine.samplers import count_evaluations
 from restorekit.engine.tiles import Box, best_tile, cut
 from restorekit.errors import RestoreError
 from restorekit.images import Header, Picture, check_size, probe, read
+from restorekit.jobs.attempt import LARGE, Attempt
 from restorekit.jobs.fit import unfit
 from restorekit.jobs.layers import passes
 from restorekit.jobs.restorer import BYTES_PER_PIXEL, Restorer
-from restorekit.jobs.stages import LARGE, Attempt, Stages
+from restorekit.jobs.stages import Stages
 from restorekit.task import Plan
 
 Size = tuple[int, int]

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from restorekit.errors import RestoreError
 
+HASH = "_sha256"
+"""The end of a fact's name that is the hash of the weights which did a stage: for the records alone."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -90,7 +93,11 @@ class Report:
 def words(note: Mapping[str, float | str]) -> list[str]:
     """What a person should know of the facts that a task found out: its sentences, its words with the
     names of the facts, and repairs."""
-    told = {name: fact for name, fact in note.items() if isinstance(fact, str)}
+    told = {
+        name: fact
+        for name, fact in note.items()
+        if isinstance(fact, str) and not name.endswith(HASH)
+    }
     said = [fact if " " in fact else f"{name}: {fact}" for name, fact in told.items()]
     repaired = note.get("repaired")
     if isinstance(repaired, float | int) and repaired:

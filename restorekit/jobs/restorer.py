@@ -20,9 +20,10 @@ from restorekit.engine.tiles import Box, round_up
 from restorekit.errors import DeviceError, PluginError, UsageError
 from restorekit.images import Picture, quantise, visible
 from restorekit.jobs import sampling
-from restorekit.jobs.checks import check_room
+from restorekit.jobs.checks import check_room, misfit
 from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
+from restorekit.jobs.report import HASH
 from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
 from restorekit.jobs.settings import Settings
 from restorekit.jobs.transparency import continued, keep_even_parts, resized_alpha
@@ -34,6 +35,7 @@ from restorekit.task import Plan
 ALIGNMENT = 16  # network pixels: the shapes for which a processor's convolutions agree bit for bit
 BYTES_PER_PIXEL = 220  # of working memory to an output pixel of a network call, measured
 SMALLEST_TILE = 1 << 18
+DEEPEST = 16  # stages before stages; a task that reduces its picture for each ends long before
 LARGEST_CALL = 1 << 24  # pixels: 3 GiB; margins then cost less than a tenth at 24 megapixels
 
 Planned = Callable[[Plan], None]
@@ -110,16 +112,21 @@ class Restorer:
         tell: Tell = silent,
         planned: Planned = _any_plan,
         companions: Mapping[str, Picture] | None = None,
+        settled: Mapping[str, Any] | None = None,
     ) -> Picture:
         """The restored picture, of the same mode, depth and metadata.
 
-        companions: the task's further images by name. Memory beside the result and the input is
+        companions: the task's further images by name. settled: options in the place of its own, as the
+        plan of an earlier picture settled them. Memory beside the result and the input is
         bounded by the budget; when it runs out, tiles are halved and the picture is begun again.
         Raises RestoreError.
         """
         picture, companions = self.chosen(picture), companions or {}
-        result = self._whole(picture, companions, tell, planned)
-        silently = partial(self._whole, companions=companions, tell=silent, planned=_any_plan)
+        options = {**self.options, **(settled or {})}
+        result = self._whole(picture, companions, options, tell, planned)
+        silently = partial(
+            self._whole, companions=companions, options=options, tell=silent, planned=_any_plan
+        )
         return with_light_passes(picture, result, self.options, silently)
 
     def chosen(self, picture: Picture) -> Picture:
@@ -130,15 +137,20 @@ class Restorer:
         return chosen_layers(picture, self.task, self.options)
 
     def _whole(
-        self, picture: Picture, companions: Mapping[str, Picture], tell: Tell, planned: Planned
+        self,
+        picture: Picture,
+        companions: Mapping[str, Picture],
+        options: Mapping[str, Any],
+        tell: Tell,
+        planned: Planned,
     ) -> Picture:
         others = self._others({**passes(picture, self.task), **companions})
         while True:
             try:
                 with devices.as_written(self.device):
                     if self.task.exact or self.task.linear:
-                        return self._restored_exactly(picture, others, tell, planned)
-                    return self._restored(picture, others, tell, planned)
+                        return self._restored_exactly(picture, others, options, tell, planned)
+                    return self._restored(picture, others, options, tell, planned)
             except (RuntimeError, MemoryError) as error:
                 if not devices.is_out_of_memory(error):
                     raise
@@ -172,14 +184,19 @@ class Restorer:
         return light_samples(values, depth) if self.task.linear else to_samples(values, depth)
 
     def _restored(
-        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, planned: Planned
+        self,
+        picture: Picture,
+        others: Mapping[str, Tensor],
+        options: Mapping[str, Any],
+        tell: Tell,
+        planned: Planned,
     ) -> Picture:
         color, alpha, depth = picture.color, picture.alpha, picture.depth
         even = alpha is None or alpha.min() == alpha.max()
         if alpha is not None and not even:
             color = continued(color, alpha)
         at = chain(tell)
-        plan = self._plan({"image": to_tensor(color), **others}, at)
+        plan = self._plan({"image": to_tensor(color), **others}, options, at)
         planned(plan)
         check_room(plan.size, color.shape[2] * depth // 8 + (0 if even else 4))
         result = self._planes(plan, color, depth, at(-1))
@@ -189,14 +206,20 @@ class Restorer:
             return replace(
                 picture, color=result, alpha=np.full(plan.size, alpha.flat[0], alpha.dtype)
             )
-        shape = self._plan({"image": to_tensor(alpha[..., None]), **others}, chain(silent))
+        options = {**options, **plan.settled}  # as its colours were: alpha decides nothing
+        shape = self._plan({"image": to_tensor(alpha[..., None]), **others}, options, chain(silent))
         restored = self._planes(shape, alpha[..., None], 32, silent)[..., 0]
         keep_even_parts(restored, alpha)
         result[restored == 0] = 0  # nothing shows there: no need to keep noise in the file
         return replace(picture, color=result, alpha=restored)
 
     def _restored_exactly(
-        self, picture: Picture, others: Mapping[str, Tensor], tell: Tell, planned: Planned
+        self,
+        picture: Picture,
+        others: Mapping[str, Tensor],
+        options: Mapping[str, Any],
+        tell: Tell,
+        planned: Planned,
     ) -> Picture:
         """By a task that leaves alpha alone and, where it is exact, what it does not change."""
         color, alpha = picture.color, picture.alpha
@@ -204,7 +227,7 @@ class Restorer:
         if alpha is not None:
             inputs["alpha"] = self._tensor(alpha[..., None])
         at = chain(tell)
-        plan = self._plan(inputs, at)
+        plan = self._plan(inputs, options, at)
         planned(plan)
         check_room(plan.size, color.shape[2] * picture.depth // 8)
         result = self._planes(plan, color, picture.depth, at(-1))
@@ -217,14 +240,19 @@ class Restorer:
             laid(shape, resized_alpha(alpha, plan.size) if whole else alpha, plan.place)
         return replace(picture, color=result, alpha=shape)
 
-    def _plan(self, inputs: Mapping[str, Tensor], at: Callable[[int], Tell]) -> Plan:
+    def _plan(
+        self,
+        inputs: Mapping[str, Tensor],
+        options: Mapping[str, Any],
+        at: Callable[[int], Tell],
+    ) -> Plan:
         """The task's plan, after the stages it asks for, each of which tells at its depth."""
 
         def staged(restorer: Restorer, plan: Plan, picture: Tensor, depth: int) -> Tensor:
             restorer.budget = min(restorer.budget, self.budget)
             return restorer._staged(plan, picture, at(depth))
 
-        return self.planned(inputs, self.options, staged)
+        return self.planned(inputs, options, staged)
 
     def planned(
         self,
@@ -235,7 +263,7 @@ class Restorer:
     ) -> Plan:
         """The task's plan; staged(restorer, plan, picture, depth) gives the result of each stage before.
 
-        Raises PluginError where stages do not end.
+        It notes the hashes of other tasks' weights that did one. PluginError where stages do not end.
         """
         answer = self.hooks.restorekit_prepare(inputs=inputs, options=options)
         if isinstance(answer, Plan):
@@ -251,7 +279,10 @@ class Restorer:
         result = staged(other, before, answer.inputs["image"], depth)
         plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": result}, options=options)
         assert isinstance(plan, Plan)  # the contract is checked at every call
-        return plan
+        made = {name: fact for name, fact in before.note.items() if name.endswith(HASH)}
+        if other is not self:
+            made[other.task.name + HASH] = other.model.card.tensors_sha256
+        return replace(plan, note={**plan.note, **made})
 
     def _for(self, name: str) -> Restorer:
         """Who restores a stage's picture: itself, or a task that is named, as it is by default."""
@@ -315,7 +346,9 @@ class Restorer:
 
         def condition(box: Box) -> Condition:
             known = self.hooks.restorekit_condition(plan=plan, box=box)
-            self._check_fits_model(known)
+            if wrong := misfit(known, self.model):
+                words = f"plugin {self.listing}: its condition {wrong}"
+                raise PluginError(words, self.listing.name)
             return known
 
         def correct(box: Box, x0_hat: Tensor, t: float) -> Tensor:
@@ -338,34 +371,6 @@ class Restorer:
             yield box, x0
             done += box.pixels
             tell(done, total)
-
-    def _check_fits_model(self, known: Condition) -> None:
-        """PluginError where the condition is not of one picture, or not what the model takes."""
-        images = (known.source, known.concat, *(known.known or ()))
-        counts = {len(image) for image in images if image is not None}
-        if counts != {1}:
-            raise PluginError(
-                f"plugin {self.listing}: its condition has {max(counts)} images for one picture",
-                self.listing.name,
-            )
-        card, config = self.model.card, self.model.config
-        given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
-        # A network that takes nothing beside x_t is a model of pictures as such, for any condition.
-        wanted = (config.channels, config.concat or given[1])
-        if given != wanted:
-            raise PluginError(
-                f"plugin {self.listing}: its condition has {given[0]} + {given[1]} channels and model "
-                f"{card.name} takes {config.channels} + {config.concat} (source + concatenated)",
-                self.listing.name,
-            )
-        named = set(known.numbers).union(*(look.numbers for look in card.looks.values()))
-        missing = sorted(set(config.numbers) - named)
-        if missing:
-            raise PluginError(
-                f"plugin {self.listing}: its condition lacks the number {missing[0]!r}, which model "
-                f"{card.name} takes",
-                self.listing.name,
-            )
 
     def runs(self, plan: Plan | None = None) -> list[Run]:
         """The samplings whose weighted mean is the result, as a plan wants them."""
@@ -391,7 +396,3 @@ def _beneath(image: Tensor, plan: Plan) -> Tensor:
 def laid(canvas: np.ndarray, image: np.ndarray, place: tuple[int, int]) -> None:
     """Put an image (h, w, …) into a larger one at (top, left), in place."""
     canvas[place[0] : place[0] + image.shape[0], place[1] : place[1] + image.shape[1]] = image
-
-
-DEEPEST = 16
-"""Stages before stages; a task that reduces its picture for each ends long before."""

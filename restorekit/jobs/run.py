@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from restorekit.errors import DeviceError
+from restorekit.jobs.attempt import Attempt
 from restorekit.jobs.report import Report, Step
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.scan import Shard, Target, one_file
-from restorekit.jobs.stages import Attempt, Saving, Stages
+from restorekit.jobs.stages import Saving, Stages
 from restorekit.jobs.workspace import workspace
 
 Tell = Callable[[Step], Any]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from restorekit.errors import ImageError, UsageError
 from restorekit.images import (
-    Header,
     Picture,
     Provenance,
     check_size,
@@ -29,17 +27,16 @@ from restorekit.images.failures import reading, shown, writing
 from restorekit.images.formats import format_for
 from restorekit.images.reader import MAX_PIXELS
 from restorekit.jobs import companions, fit
+from restorekit.jobs.attempt import Attempt
 from restorekit.jobs.checks import check_result, reprojection
 from restorekit.jobs.manifest import Content, Entry, Manifest, content, digest
 from restorekit.jobs.progress import Tell, part_of
 from restorekit.jobs.recipe import recipe
-from restorekit.jobs.report import Report, kind_of, words
+from restorekit.jobs.report import HASH, Report
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.scan import Shard, Target, one_file, place, resolve
 from restorekit.jobs.workspace import check_free, publish
 from restorekit.task import Plan
-
-LARGE = 1 << 24  # pixels: a larger picture is read only when the one before is written
 
 _TOLD = ("fidelity", "strength", "steps", "seed")
 _WITHOUT_QUALITY = ("BMP", "GIF", "PNG", "TIFF")
@@ -65,69 +62,6 @@ class Saving:
     max_pixels: int = MAX_PIXELS
     strip: bool = False
     provenance: bool = True
-
-
-@dataclass
-class Attempt:
-    """One file on its way through the stages; the first error ends it.
-
-    files: of the images that go with it, by the name of the input; companions: what is in them.
-    skipped: why nothing is to be done, "" where something is. replaces: its result takes the place of
-    one that an earlier run made. facts: what the task found out about it. seconds: of each stage.
-    """
-
-    target: Target
-    files: Mapping[str, Path] = field(default_factory=dict)
-    companions: dict[str, Picture] = field(default_factory=dict)
-    inputs: tuple[Content, ...] = ()
-    header: Header | None = None
-    replaces: bool = False
-    picture: Picture | None = None
-    result: Picture | None = None
-    skipped: str = ""
-    notes: list[str] = field(default_factory=list)
-    facts: dict[str, float | str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    error: Exception | None = None
-
-    @property
-    def source(self) -> Path:
-        """The file to restore."""
-        return self.target.source.path
-
-    @property
-    def sources(self) -> tuple[Path, ...]:
-        """Every file that it is made of."""
-        return (self.source, *self.files.values())
-
-    @property
-    def large(self) -> bool:
-        """Whether two such pictures are too much for the memory."""
-        return self.header is not None and self.header.width * self.header.height > LARGE
-
-    @property
-    def several(self) -> bool:
-        """Whether it has frames or pages, which are restored and written one by one."""
-        return self.header is not None and self.header.frames > 1
-
-    def read_companions(self, max_pixels: int) -> None:
-        """Decode the images that go with it; an error names its file."""
-        for name, path in self.files.items():
-            with reading(path):
-                self.inputs += (content(path),)
-            self.companions[name] = read(path, max_pixels=max_pixels)
-
-    def do(self, stage: str, work: Callable[[Attempt], None]) -> None:
-        """Take the file through a stage, unless it is over; its error is this file's alone."""
-        if self.error or self.skipped:
-            return
-        started = time.perf_counter()
-        try:
-            work(self)
-        except Exception as error:
-            self.error = error
-        spent = time.perf_counter() - started
-        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + spent, 4)
 
 
 @dataclass(frozen=True)
@@ -267,19 +201,17 @@ class Stages:
     def _restored(self, attempt: Attempt, picture: Picture, tell: Tell) -> Picture:
         def planned(plan: Plan) -> None:
             check_size(attempt.target.format, plan.size[1], plan.size[0])
-            attempt.facts.update(plan.note)
-            known = {kind_of(note) for note in attempt.notes}  # of the frames before this one
-            attempt.notes += [note for note in words(plan.note) if kind_of(note) not in known]
+            attempt.planned(plan)
 
         try:
-            return self.restorer(picture, tell, planned, attempt.companions)
+            return self.restorer(picture, tell, planned, attempt.companions, attempt.settled)
         except UsageError as error:
             raise fit.unfit(attempt.source, attempt.files, error) from error
 
     def _check(self, attempt: Attempt, picture: Picture, result: Picture) -> None:
         if not self.restorer.task.exact:  # which may rightly fill a hole with anything
             check_result(self.restorer.chosen(picture), result)
-            attempt.facts |= reprojection(picture, result)
+            attempt.found(reprojection(picture, result))
 
     def _restore_several(self, attempt: Attempt, staged: Path, tell: Tell) -> None:
         def results() -> Iterator[Picture]:
@@ -344,7 +276,9 @@ class Stages:
         if self.saving.strip:
             result = strip(result)
         if self.saving.provenance and "xmp" in format_for(attempt.target.format).holds:
-            result = with_provenance(result, self.provenance)
+            chain = {k: fact for k, fact in attempt.facts.items() if k.endswith(HASH)}
+            told = replace(self.provenance, options={**self.provenance.options, **chain})
+            result = with_provenance(result, told)
             attempt.notes += [note for note in result.notes if note not in attempt.notes]
         return result
 

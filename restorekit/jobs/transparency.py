@@ -57,7 +57,7 @@ def resized_alpha(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def keep_even_parts(alpha: np.ndarray, source: np.ndarray) -> None:
     """Where the (h, w) source is constant nearby, set its value in (H, W), in place: what is wholly
-    clear or opaque stays so, whatever texture a look adds."""
+    clear or opaque stays so, and an edge gets no second line beside it, whatever a look adds."""
     ratios = [small / large for small, large in zip(source.shape, alpha.shape, strict=True)]
     plane = torch.from_numpy(np.ascontiguousarray(source))[None, None]
     even = _largest_nearby(plane, ratios) == -_largest_nearby(-plane, ratios)
@@ -71,9 +71,9 @@ def keep_even_parts(alpha: np.ndarray, source: np.ndarray) -> None:
 
 
 def _largest_nearby(plane: Tensor, ratios: Sequence[float]) -> Tensor:
-    """(h, w): the largest value within two pixels of the coarser grid, along rows, then columns."""
+    """(h, w): the largest value within a pixel of the coarser grid, along rows, then columns."""
     for dimension, ratio in enumerate(ratios):
-        reach = 2 * math.ceil(max(ratio, 1.0))
+        reach = math.ceil(max(ratio, 1.0))
         size, padding = [1, 1], [0, 0]
         size[dimension], padding[dimension] = 2 * reach + 1, reach
         plane = F.max_pool2d(plane, size, stride=1, padding=padding)

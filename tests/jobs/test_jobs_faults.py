@@ -16,7 +16,7 @@ from outer_kit import Run, bomb, noise, one_sentence, save, tree
 
 from restorekit.errors import DeviceError
 from restorekit.images import encode as encode_module
-from restorekit.jobs import stages
+from restorekit.jobs import attempt, stages
 from restorekit.jobs.manifest import Manifest
 from restorekit.jobs.restorer import Restorer
 
@@ -327,7 +327,7 @@ def test_large_pictures_are_read_one_at_a_time(
 
     monkeypatch.setattr(stages, "read", read_and_tell)
     monkeypatch.setattr(Manifest, "append", append_and_tell)
-    monkeypatch.setattr(stages, "LARGE", 10)
+    monkeypatch.setattr(attempt, "LARGE", 10)
     assert upscale(folder, "-o", tmp_path / "out").code == 0
     assert steps == [f"{what} {name}" for name in NAMES for what in ("read", "made")]
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")

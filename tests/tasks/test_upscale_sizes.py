@@ -69,12 +69,13 @@ def test_a_cascade_is_its_stages_by_hand(restorer) -> None:
     image = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
     whole = restorer(scale=8.0)(from_array(image))
     first = restorer(scale=4.0)
-    windows = list(first._windows(first._plan({"image": to_tensor(image)}, first.options), silent))
+    plan = first._plan({"image": to_tensor(image)}, first.options, silent)
+    windows = list(first._windows(plan, silent))
     large = torch.empty(1, 3, 36, 48)
     for box, x0 in windows:
         large[..., *box.slices()] = x0
     second = restorer(scale=2.0)
-    plan = second._plan({"image": large}, second.options)
+    plan = second._plan({"image": large}, second.options, silent)
     made = torch.empty(1, 3, 72, 96)
     for box, x0 in second._windows(plan, silent):
         made[..., *box.slices()] = x0

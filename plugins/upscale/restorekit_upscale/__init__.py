@@ -101,7 +101,11 @@ def planned_size(height: int, width: int, options: Mapping[str, Any]) -> tuple[i
     if options["max_size"] is None or size[0] * size[1] <= options["max_size"]:
         return size
     factor = math.sqrt(options["max_size"] / (height * width))
-    return max(1, math.floor(height * factor)), max(1, math.floor(width * factor))
+    size = [max(1, math.floor(side * factor)) for side in (height, width)]
+    # Of a thin picture one side is 1 and cannot give its part.
+    return min(size[0], max(1, options["max_size"] // size[1])), min(
+        size[1], max(1, options["max_size"] // size[0])
+    )
 
 
 @rk.hookimpl
@@ -115,8 +119,10 @@ def restorekit_prepare(
     whole = _ratio(size, image)
     noise = options["noise"]
     if whole > LARGEST and "stage" not in inputs:
-        # The largest step first: it meets the input, which is what the network was trained on.
-        first = {"scale": LARGEST, "size": None, "long_edge": None, "max_size": None}
+        # The largest step first: it meets the input, which is what the network was trained on. More
+        # than two steps where two are too few.
+        first: dict[str, Any] = {"size": None, "long_edge": None, "max_size": None}
+        first["scale"] = max(LARGEST, whole / LARGEST)
         return rk.Stage({"image": image}, {**options, **first})
     worn = options["clean"] == "auto" and whole >= 1 and not noise and _worn(image)
     if (worn or options["clean"] == "always") and "stage" not in inputs:
@@ -126,7 +132,9 @@ def restorekit_prepare(
     # The network knows scales of 1 to 4; below, it restores as much as at 1.
     known = min(max(_ratio(size, image), 1.0), LARGEST)
     numbers = {"scale": math.log2(known), "noise": 10 * noise}
-    return rk.Plan(size, {"scale": whole} | ({"clean": _CLEANED} if worn else {}), (image, numbers))
+    note = {"scale": whole} | ({"clean": _CLEANED} if worn else {})
+    decided = {"clean": "always" if worn else "never"} if options["clean"] == "auto" else {}
+    return rk.Plan(size, note, (image, numbers), settled=decided)
 
 
 def _worn(image: Tensor) -> bool:

@@ -13,6 +13,7 @@ _LINES = 512  # looked at, evenly spread: as telling as all of them
 _EDGE = 24.0  # levels of 255: a larger step is the picture's own, not a block's
 _LUMA = (0.299, 0.587, 0.114)
 _SHARE, _SURE = 0.03, 6.0
+_FLAT = 0.9  # of blocks without a step inside: enlarged by nearest pixels
 
 
 def blocks_show(image: Tensor) -> bool:
@@ -25,15 +26,17 @@ def blocks_show(image: Tensor) -> bool:
     if min(image.shape[-2:]) < _SMALLEST:
         return False
     found = [_excess(lines) for lines in (image, image.transpose(2, 3))]
-    share, sure, apart = (sum(of_axis) for of_axis in zip(*found, strict=True))
-    return bool(share / 2 > _SHARE and sure / 2**0.5 > _SURE and apart == len(found))
+    share, sure, alone = (sum(of_axis) for of_axis in zip(*found, strict=True))
+    return bool(share / 2 > _SHARE and sure / 2**0.5 > _SURE and alone == len(found))
 
 
 def _excess(image: Tensor) -> tuple[float, float, bool]:
     """Along the rows: (how much larger steps are at their largest place of eight than at the others, as
-    a share; that in standard errors; whether the place four further on has less than half of it).
+    a share; that in standard errors; whether neither the next places nor the fourth has half of it, and
+    there are steps inside the blocks too).
 
-    Blocks of four, of a picture that was halved since, have as much there.
+    Blocks of four, of a picture that was halved since, have as much four places further on, and the
+    lines of a grid, with a side each, one.
     """
     lines = image[:, :, :: max(1, image.shape[2] // _LINES)]
     luma = torch.einsum("nchw,c->nhw", lines, lines.new_tensor(_LUMA)) * 127.5
@@ -45,9 +48,16 @@ def _excess(image: Tensor) -> tuple[float, float, bool]:
     place = int(means.argmax())
     excess = blocks[:, place] - (blocks.sum(1) - blocks[:, place]) / (BLOCK - 1)
     error = excess.std() / len(excess) ** 0.5
-    half = means[place] - means[(place + BLOCK // 2) % BLOCK]
+    less = (
+        means[place] - means.roll(-place)
+    ) / excess.mean()  # by how far a place is from the largest
+    alone = less[[1, -1, BLOCK // 2]].min() > 1 / 2
+    cells = steps[..., place + 1 :]  # each begins with the step to its first pixel
+    cells = cells[..., : cells.shape[-1] // BLOCK * BLOCK].unflatten(-1, (-1, BLOCK))
+    inside = cells[..., 1:].amax(-1)[cells[..., 0] > 0.5]
+    flat = (inside <= 0.5).float().mean()
     return (
         float(excess.mean()),
         float(excess.mean() / (error + 1e-9)),
-        bool(half > excess.mean() / 2),
+        bool(alone and flat < _FLAT),
     )
