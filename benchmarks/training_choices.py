@@ -31,7 +31,8 @@ BASE = Recipe(
     task="upscale",
     iterations=400,
     draws=tuple(
-        Draw(share, {"scale": scale}) for share, scale in ((0.6, 4.0), (0.2, 3.0), (0.2, 2.0))
+        Draw(share, {"scale": scale, "clean": "never"})
+        for share, scale in ((0.6, 4.0), (0.2, 3.0), (0.2, 2.0))
     ),
     network=UNetConfig(numbers=NUMBERS),
     path_parameters={"sigma": 0.1},
@@ -64,6 +65,9 @@ CHOICES: dict[str, Recipe] = {
         widths=(80, 128), blocks=(5, 3)
     ),
     "wider: 96 and 160 channels, 3 + 3 and 4 blocks": network(widths=(96, 160), blocks=(3, 4)),
+    "cells of 2 × 2: 32, 64 and 128 channels, 2 + 2, 2 + 2 and 6 blocks": network(
+        factor=2, widths=(32, 64, 128), blocks=(2, 2, 6)
+    ),
     "all of the batch at t = 1": changed(start_share=1.0),
     "8 crops of 96², twice as many iterations": changed(batch=8),
     "4 crops of 192²": changed(crop=192, batch=4),

@@ -1,4 +1,5 @@
-"""A larger network that computes what a smaller one does, to train on from (Chen 2016, Net2Net)."""
+"""A network to train on from another's weights: a larger one that computes the same (Chen 2016,
+Net2Net), or one with finer levels before the other's."""
 
 from __future__ import annotations
 
@@ -11,6 +12,48 @@ from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError
 
 _ZERO = (".outer.weight", ".outer.bias")  # a block's last convolution, without what a look adds
+
+
+def begun(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> dict[str, Tensor]:
+    """Weights to begin with in a network `new`: `grown`; `inherited` where its first cells are smaller.
+
+    ModelError where neither is possible.
+    """
+    return (inherited if new.factor < old.factor else grown)(weights, old, new)
+
+
+def inherited(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> dict[str, Tensor]:
+    """Weights of a network `new` that has finer levels before those of `old`, whose blocks it keeps.
+
+    Where a level has fewer blocks, those furthest from the next coarser level stay; of another rank,
+    what a look adds is new. Its first and last layer see other cells and are new too, so unlike `grown`
+    it has to learn its results again. ModelError where `old`'s levels are not the last of `new`'s.
+    """
+    finer = len(new.widths) - len(old.widths)
+    larger = replace(old, factor=new.factor, widths=new.widths, blocks=new.blocks, rank=new.rank)
+    if larger != new or new.factor * 2**finer != old.factor or new.widths[finer:] != old.widths:
+        raise ModelError(
+            f"a network of widths {new.widths} on cells of {new.factor} cannot inherit the levels of "
+            f"one of widths {old.widths} on cells of {old.factor}: they must be its last, and all else "
+            "the same"
+        )
+    result, last = UNet(new).state_dict(), len(old.widths) - 1
+    taken = [("embed.", "embed.")]
+    for level in range(last):
+        side = last - 1 - level  # the decoder's levels are counted from the coarsest
+        taken += [(f"down.{level}.", f"down.{level + finer}."), (f"up.{side}.", f"up.{side}.")]
+        before, after = old.blocks[level], new.blocks[level + finer]
+        for block in range(min(before, after)):
+            taken.append((f"encoder.{level}.{block}.", f"encoder.{level + finer}.{block}."))
+            ends = [f"decoder.{side}.{n - 1 - block}." for n in (before, after)]
+            taken.append((ends[0], ends[1]))
+    taken += [(f"middle.{n}.", f"middle.{n}.") for n in range(min(old.blocks[-1], new.blocks[-1]))]
+    for place, target in taken:
+        for key in (key for key in weights if key.startswith(place)):
+            kept = target + key.removeprefix(place)
+            if kept in result and result[kept].shape == weights[key].shape:
+                result[kept] = weights[key]
+    return result
 
 
 def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ from restorekit.models import store
 from restorekit.task import Stage, Task
 from restorekit.training import checkpoint, draws, processes
 from restorekit.training.average import Average
-from restorekit.training.grow import grown
+from restorekit.training.grow import begun
 from restorekit.training.loss import batch_loss, draw_times, estimate_loss
 from restorekit.training.muon import Muon
 from restorekit.training.perceptual import PerceptualPhase
@@ -261,15 +261,15 @@ class Trainer:
         self.earlier = record.get("phases", [])[:-1]
 
     def start_from(self, path: Path) -> None:
-        """Begin with another run's averaged weights, or a model's, grown where the network is larger.
+        """Begin with another run's averaged weights, or a model's, as far as the network is like it.
 
         A run's discriminator comes along: a new one would have to learn first what it knew. ModelError
-        for a network that cannot grow into the recipe's, or a discriminator of other widths.
+        for a network that is no part of the recipe's, or a discriminator of other widths.
         """
         weights, config, self.earlier, judge = _starting_point(path)
         if config != self.recipe.network:
             try:
-                weights = grown(weights, config, self.recipe.network)
+                weights = begun(weights, config, self.recipe.network)
             except ModelError as error:
                 raise ModelError(f"{path} is of another network: {error}") from error
         with checkpoint.fitting(path):

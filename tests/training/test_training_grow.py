@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from training_kit import CPU, corpus, recipe, trainer
 
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError
-from restorekit.training.grow import grown
+from restorekit.training.grow import begun, grown
 from restorekit.training.trainer import run
 
 OLD = UNetConfig(factor=2, widths=(16, 24), blocks=(1, 3), embedding=16, numbers=("look",))
@@ -52,6 +53,49 @@ def test_a_grown_network_is_the_old_one_and_learns(name: str, bias: bool) -> Non
         large(*given).square().mean().backward()
         optimiser.step()
     assert all(p.any() for p in added)
+
+
+def test_a_network_with_finer_levels_keeps_the_blocks_of_the_levels_it_shares() -> None:
+    old = replace(OLD, factor=4, rank=2)
+    new = replace(old, factor=2, widths=(8, 16, 24), blocks=(1, 2, 2), rank=0)
+    small = awake(old)
+    weights = begun(small.state_dict(), old, new)
+    large = UNet(new)
+    large.load_state_dict(weights)
+    # The shared levels by themselves: the finer level's way down and up is cut out.
+    code = small.embed(torch.tensor([[0.3, 0.0]]))
+    torch.testing.assert_close(large.embed(torch.tensor([[0.3, 0.0]])), code)
+    given = torch.randn(1, 16, 8, 8)
+    pairs = [
+        (small.encoder[0][0], large.encoder[1][0]),
+        (small.decoder[0][0], large.decoder[0][1]),  # the last block of one is the last of two
+    ]
+    for mine, theirs in pairs:
+        torch.testing.assert_close(mine(given, code), theirs(given, code))
+    coarse = torch.randn(1, 24, 4, 4)
+    for mine, theirs in zip(small.middle[:2], large.middle, strict=True):
+        torch.testing.assert_close(mine(coarse, code), theirs(coarse, code))
+    torch.testing.assert_close(small.down[0](given), large.down[1](given))
+    torch.testing.assert_close(small.up[0](coarse), large.up[0](coarse))
+    same = replace(new, rank=2)
+    assert torch.equal(
+        begun(small.state_dict(), old, same)["middle.0.inner.narrow"],
+        small.middle[0].inner.narrow,
+    )
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        {"factor": 2, "widths": (16, 24), "blocks": (1, 3)},
+        {"factor": 2, "widths": (8, 16, 32), "blocks": (1, 1, 1)},
+        {"factor": 2, "widths": (8, 16, 24), "blocks": (1, 1, 3), "numbers": ()},
+    ],
+)
+def test_levels_of_other_widths_or_cells_are_not_inherited(new: dict[str, Any]) -> None:
+    old = replace(OLD, factor=4)
+    with pytest.raises(ModelError, match="cannot inherit"):
+        begun(awake(old).state_dict(), old, replace(old, **new))
 
 
 def test_attention_does_not_grow() -> None:
