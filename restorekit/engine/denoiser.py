@@ -38,9 +38,9 @@ class Preconditioned:
     With m the source (or 0 where `around_source` is false: for networks that know nothing of it),
     r = x_t − γ y − α m = α (x0 − m) + σ ε and s the deviation of x0 − m:
     x̂0 = m + c_skip r + c_out F(c_in r), c_skip = α s²/(α² s² + σ²), c_out = s σ/√(α² s² + σ²),
-    c_in = 1/√(α² s² + σ²). F has unit variance at every time. Where α and σ are both 0 (a bridge
-    starts at y itself), r is 0 and c_out is s. UsageError for a path without noise, on which c_out is
-    0 at every other time: x_t and y give x0 away, and F would learn nothing.
+    c_in = 1/√(α² s² + σ²). F has unit variance at every time, which it sees as t, for c_noise. Where α
+    and σ are both 0 (a bridge starts at y itself), r is 0 and c_out is s. UsageError for a path without
+    noise, on which c_out is 0 at every other time: x_t and y give x0 away, and F would learn nothing.
     """
 
     network: Network

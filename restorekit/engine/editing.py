@@ -46,7 +46,7 @@ def invert(
     The image is taken for the mean of x at the last time above 0, where σ is small: at 0 there is no
     noise to tell of. The sampler then runs against time.
     """
-    upwards = list(times[-2::-1])
+    upwards = [t for t in reversed(times) if t > 0]
     x = path.marginal(image, y, upwards[0], torch.zeros_like(image))
     return sample(sampler, estimate, path, y, x, upwards, lambda _: torch.zeros_like(image))
 
@@ -54,7 +54,7 @@ def invert(
 def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
     """Spherical interpolation of two noises (N, C, H, W), by item (Song 2021, eq. 67).
 
-    Where the two point the same way it is linear.
+    Where the two point the same or the opposite way it is linear.
     """
     a, b = first.flatten(1), second.flatten(1)
     cosine = torch.nn.functional.cosine_similarity(a, b, 1).clamp(-1, 1)

@@ -49,7 +49,8 @@ def likelihood_guided(
     """x̂0 + (σ²/α) ∇ log p(m | x_t), through the estimate, with x0 | x_t taken for N(x̂0, r² I).
 
     deviation: s, of the measurement's noise. spread: r by time, by default ΠGDM's σ/√(α² + σ²) (Song
-    2023, eq. 7); 0 is DPS (Chung 2023, eq. 16). Plain where α is 0. r or s is above 0 at every t.
+    2023, eq. 7); 0 is DPS (Chung 2023, eq. 16), stable with many steps or a large s alone. Plain where
+    α is 0. r or s is above 0 at every t.
     """
 
     def estimate(x: Tensor, t: float) -> Tensor:

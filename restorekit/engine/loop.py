@@ -190,9 +190,7 @@ class _Window:
         calls = count_evaluations(run.sampler, engine.path, times)
         channels, remaining = y.shape[1], [calls]
         if calls > run.evaluations:  # the window was grown by too little for it
-            raise UsageError(
-                f"a sampler makes {calls} calls and declares at most {run.evaluations}"
-            )
+            raise UsageError(f"a sampler makes {calls} calls, and declares {run.evaluations}")
 
         def noise(step: int) -> Tensor:
             return noise_at(self.grown, channels, seed=seed, step=step, device=engine.device)

@@ -32,8 +32,7 @@ def edm(snr: Tensor, *, deviation: float = 0.5) -> Tensor:
 WEIGHTS: Mapping[str, Weight] = {
     # λ = 1 is Ho 2020's L_simple, and score matching with Song 2019's λ(σ) = σ².
     "uniform": lambda snr: snr**0,
-    # λ = SNR lays stress on the last details.
-    "snr": lambda snr: snr,
+    "snr": lambda snr: snr,  # lays stress on the last details
     "min_snr": min_snr,
     "p2": p2,
     "edm": edm,
@@ -74,9 +73,9 @@ def share_of_noise(prediction: str, path: Path, t: Tensor) -> Tensor:
 
 
 def _levels(path: Path, t: Tensor) -> tuple[Tensor, Tensor]:
-    """(α, σ), α never 0: there weights and shares have limits but no values."""
+    """(α, σ), never 0, where weights and shares have limits but no values; α is first where both are."""
     alpha, _, sigma = path.at(t)
-    return alpha.clamp(min=1e-6), sigma
+    return alpha.clamp(min=1e-9), sigma.clamp(min=1e-6)
 
 
 def prediction_loss(

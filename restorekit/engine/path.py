@@ -185,8 +185,8 @@ def from_betas(betas: Sequence[float] | Tensor) -> Path:
     betas: (T,), each in (0, 1], else ValueError. Step i of a paper that counts from 1 is at t = i/T.
     """
     steps = torch.as_tensor(betas, dtype=torch.float64)
-    if not ((steps > 0) & (steps <= 1)).all():
-        raise ValueError("betas must lie in (0, 1]")
+    if not len(steps) or not ((steps > 0) & (steps <= 1)).all():
+        raise ValueError("betas are one number or more in (0, 1]")
     total = torch.cat([steps.new_zeros(1), -torch.log1p(-steps).cumsum(0)])
 
     def decay(t: Tensor) -> Tensor:
@@ -194,7 +194,7 @@ def from_betas(betas: Sequence[float] | Tensor) -> Path:
         before = place.detach().floor().long().clamp(0, len(steps) - 1)
         low, high = total.to(t.device)[before], total.to(t.device)[before + 1]
         share, ends = place - before, high.isinf()
-        between = low.lerp(high.where(~ends, low), share)
+        between = low.lerp(high.where(~ends, low), share).nan_to_num(nan=math.inf)  # after such a β
         return between.where(~ends | (share == 0), math.inf)  # β = 1 leaves nothing of the image
 
     return _vp(decay)

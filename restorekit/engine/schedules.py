@@ -61,12 +61,12 @@ def repeated(times: Sequence[float], count: int) -> list[float]:
 
 
 def repaint_times(times: Sequence[float], *, jump: int = 10, resamples: int = 10) -> list[float]:
-    """The times with jumps back: after every `jump` steps, so many steps back, `resamples` in all.
+    """The times with jumps back: from the last but one, and every `jump` before it, `resamples` in all.
 
-    RePaint's walk (Lugmayr 2022, figure 3 and appendix B); a step to a greater t adds noise again.
+    RePaint's walk (Lugmayr 2022, appendix B and its code); a step to a greater t adds noise again.
     """
     walk, last = [times[0]], len(times) - 1
-    left = dict.fromkeys(range(jump, last, jump), resamples - 1)
+    left = dict.fromkeys(range(last - 1, jump - 1, -jump), resamples - 1)
     place = 0
     while place < last:
         place += 1

@@ -51,9 +51,7 @@ class UNetConfig:
         if self.rank < 0:
             raise ValueError(f"a rank of {self.rank}; give 0 or more")
         if self.rank and "look" not in self.numbers:
-            raise ValueError(
-                'a rank is of what the number "look" adds, which the network is not told'
-            )
+            raise ValueError('a rank is of the number "look", which the network is not told')
 
     @property
     def stride(self) -> int:
@@ -127,11 +125,9 @@ class UNet(nn.Module):
         and is folded into the weights. H and W are multiples of `config.stride`; ValueError otherwise.
         """
         images = [i for i in (x, concat if self.config.concat else None) if i is not None]
-        height, width = images[0].shape[-2:]
-        if height % self.config.stride or width % self.config.stride:
-            raise ValueError(
-                f"size {(height, width)} is no multiple of the stride {self.config.stride}"
-            )
+        (height, width), stride = images[0].shape[-2:], self.config.stride
+        if height % stride or width % stride:
+            raise ValueError(f"size {(height, width)} is no multiple of the stride {stride}")
         factor, dtype = self.config.factor, images[0].dtype
         grid = codec.encode(images[0] if len(images) == 1 else torch.cat(images, 1), factor)
         # torch's convolution of one small float32 image rounds otherwise than of several or a large.

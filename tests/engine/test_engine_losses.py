@@ -20,10 +20,11 @@ from restorekit.engine.bound import (
 )
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import PREDICTIONS, Predicting, x0_from
-from restorekit.engine.losses import WEIGHTS, prediction_loss, target_of
+from restorekit.engine.losses import WEIGHTS, _levels, prediction_loss, share_of_noise, target_of
 from restorekit.engine.markov import learned_variance
 from restorekit.engine.path import PATHS, Path
-from restorekit.engine.schedules import log_snr_times
+from restorekit.engine.schedules import log_snr_times, uniform_times
+from restorekit.errors import UsageError
 
 X0, NOISE, SLIP = images(3, 4, 2, 3, 5)
 TIMES = torch.tensor([0.105, 0.3005, 0.6005, 0.9005], dtype=torch.float64)
@@ -161,6 +162,40 @@ def test_the_bound_of_an_exact_model_nears_the_entropy_of_its_world() -> None:
         gaps.append(float(bits_per_dimension(terms.sum(0), x0).mean()) - entropy)
     assert gaps[0] > gaps[1] > gaps[2] > 0, gaps
     assert gaps[2] < 0.15
+
+
+def test_the_bound_is_of_its_own_start_and_of_times_that_end() -> None:
+    path, x0 = PATHS["vp"](), world(20)
+    draws, y = images(40, *x0.shape, seed=4), torch.zeros_like(x0)
+    late = uniform_times(30, start=0.5)
+    terms = variational_bound(wiener(path), path, x0, y, late, draws.__getitem__)
+    alpha, _, sigma = (float(c) for c in path.at(0.5))
+    total = alpha**2 + sigma**2
+    each = 0.5 * (math.log(total / sigma**2) - 1 + (sigma**2 + (alpha * x0) ** 2) / total)
+    torch.testing.assert_close(terms[0], each.sum((1, 2, 3)))
+    with pytest.raises(UsageError, match=r"end at 0\.3; a bound is over those that end at 0"):
+        variational_bound(wiener(path), path, x0, y, [1.0, 0.5, 0.3], draws.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("name", "t", "prediction", "weight", "limit"),
+    [
+        *(("i2sb", 1.0, "x0", weight, 0.0) for weight in ("uniform", "snr", "min_snr", "p2")),
+        ("i2sb", 1.0, "x0", "edm", 4.0),
+        ("vp_cosine", 1.0, "x0", "edm", 4.0),
+        ("vp_cosine", 0.0, "score", "snr", 1.0),
+        ("vp_cosine", 0.0, "x0", "min_snr", 5.0),
+        ("vp_cosine", 0.0, "x0", "p2", 1.0),
+    ],
+)
+def test_weights_have_their_limits_where_levels_are_0(
+    name: str, t: float, prediction: str, weight: str, limit: float
+) -> None:
+    path = PATHS[name]()
+    at = torch.tensor([t, abs(t - 2e-6)], dtype=torch.float64)
+    alpha, sigma = _levels(path, at)
+    found = WEIGHTS[weight]((alpha / sigma) ** 2) * share_of_noise(prediction, path, at) ** 2
+    assert found.tolist() == pytest.approx([limit] * 2, abs=1e-4)
 
 
 def test_terms_of_the_bound_are_ho_s() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
-from restorekit.engine.path import PATHS, broadcast
+from restorekit.engine.path import PATHS, broadcast, from_betas
 from restorekit.engine.schedules import (
     karras_times,
     log_snr,
@@ -240,29 +240,29 @@ def test_repeated_times() -> None:
     assert repeated([1.0, 0.5, 0.0], 3) == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.0]
 
 
-def test_repaint_times_walk_down_and_up() -> None:
-    """Twelve steps with jumps of four, each stretch taken three times."""
-    grid = uniform_times(12)
-    walk = repaint_times(grid, jump=4, resamples=3)
-    places = [grid.index(t) for t in walk]
-    down = list(range(5))
-    again = [*down, *down, *down]
-    assert places == [
-        *again,
-        *(4 + p for p in again[1:5]),
-        4,
-        5,
-        6,
-        7,
-        8,
-        4,
-        5,
-        6,
-        7,
-        8,
-        *range(9, 13),
-    ]
-    assert repaint_times(grid, jump=4, resamples=1) == grid
+def repaint_s_own(count: int, jump: int, resamples: int) -> list[int]:
+    """Lugmayr 2022, appendix B: the places of a walk in which t = 0 is one step before clean."""
+    left = dict.fromkeys(range(0, count - jump, jump), resamples - 1)
+    t, walk = count, []
+    while t >= 1:
+        t -= 1
+        walk.append(t)
+        if left.get(t, 0) > 0:
+            left[t] -= 1
+            t += jump
+            walk.append(t)
+    return [count - 1 - t for t in [*walk, -1]]
+
+
+@pytest.mark.parametrize(("count", "jump", "resamples"), [(12, 4, 3), (5, 4, 2), (250, 10, 10)])
+def test_repaint_times_walk_as_the_paper_s(count: int, jump: int, resamples: int) -> None:
+    grid = uniform_times(count)
+    walk = repaint_times(grid, jump=jump, resamples=resamples)
+    assert [grid.index(t) for t in walk] == repaint_s_own(count, jump, resamples)
+    assert repaint_times(grid, jump=jump, resamples=1) == grid
+    assert (
+        walk.count(grid[count - 1]) == resamples
+    )  # the last stretch before clean is gone again too
 
 
 def test_log_snr_at_the_ends() -> None:
@@ -281,3 +281,17 @@ def test_uniform_times_run_to_zero_in_equal_steps(steps: int, start: float) -> N
     assert times[-1] == 0.0
     gaps = [a - b for a, b in pairwise(times)]
     assert gaps == pytest.approx([start / steps] * steps, rel=1e-9)
+
+
+def test_a_beta_of_one_ends_the_image_wherever_it_stands() -> None:
+    for betas in ([0.1, 1.0, 0.2], [0.25, 0.1, 1.0, 1.0]):
+        path = from_betas(betas)
+        last = betas.index(1.0)
+        times = torch.linspace(0, 1, 4 * len(betas) + 1, dtype=torch.float64)
+        alpha, _, sigma = path.at(times)
+        after = times > last / len(betas) + 1e-9
+        assert (alpha[after] == 0).all()
+        assert (sigma[after] == 1).all()
+        assert (alpha[~after] > 0).all()
+    with pytest.raises(ValueError, match="one number or more"):
+        from_betas([])

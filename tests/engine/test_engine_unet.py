@@ -174,7 +174,7 @@ def test_without_a_look_the_weights_are_as_they_were() -> None:
 
 
 def test_a_rank_without_a_look_is_refused() -> None:
-    with pytest.raises(ValueError, match="adds, which the network is not told"):
+    with pytest.raises(ValueError, match='"look", which the network is not told'):
         replace(TINY, rank=2)
     with pytest.raises(ValueError, match="a rank of -1; give 0 or more"):
         replace(RANKED, rank=-1)

@@ -62,6 +62,22 @@ def test_what_is_drawn_or_even_or_noise_is_no_jpeg() -> None:
         assert not blocks_show(image)
 
 
+def test_edges_that_lie_eight_apart_are_no_jpeg_s() -> None:
+    """Pixel art, what was enlarged by its nearest pixels, and paper with a grid."""
+    small = Image.fromarray(data.astronaut()[:200, 150:350]).resize((40, 40), Image.Resampling.BOX)
+    for factor in (8, 16, 24):
+        size = (40 * factor, 40 * factor)
+        assert not blocks_show(tensor(np.array(small.resize(size, Image.Resampling.NEAREST))))
+    noise = np.random.default_rng(0).normal(0, 1, (400, 400, 1))
+    for depth in (10, 20, 60):
+        for grain in (0, 2, 6):
+            paper = np.full((400, 400, 3), 250.0)
+            paper[::8] -= depth
+            paper[:, ::8] -= depth
+            grid = (paper + grain * noise).clip(0, 255).astype(np.uint8)
+            assert not blocks_show(tensor(grid))
+
+
 def test_chance_makes_no_blocks_in_small_pictures() -> None:
     for seed in range(40):
         walk = torch.randn(1, 3, 80, 80, generator=torch.Generator().manual_seed(seed))

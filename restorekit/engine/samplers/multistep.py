@@ -27,6 +27,7 @@ from restorekit.engine.samplers.frame import (
     transfer,
     transfer_noise,
 )
+from restorekit.errors import UsageError
 
 History = tuple[tuple[float, Any], ...]
 """(λ_k, estimate there, of x̂0 or of ε̂), the newest first."""
@@ -89,8 +90,10 @@ def solver(
     """A step of `order` from as many estimates, of x̂0 or (of_noise) of ε̂.
 
     η = 1: the solver of the reverse SDE, whose noise is the ancestral step's (Lu 2022, section 6.2).
-    The first steps, and the last (where λ is infinite), are of lower order.
+    The first steps, and the last (where λ is infinite), are of lower order. UsageError for η of noise.
     """
+    if of_noise and eta:
+        raise UsageError("a solver of ε̂ is for the ODE alone: give it no eta, or let it be of x̂0")
 
     def step(
         estimate: Estimate, path: Path, y: Tensor, state: State, t: float, s: float, noise: Noise

@@ -38,14 +38,14 @@ def heun_step(
 ) -> State:
     """Heun's second-order step in σ/α (Karras 2022, algorithm 1), on u/α.
 
-    The last step, and those from or to α = 0, are Euler's.
+    Euler's are the last step, those from or to α = 0, and those to less than a hundredth of σ/α.
     """
     x0_hat, x, f = estimate(state.x, t), state.x, frame(path, t, s)
     euler = transfer(f, x, y, x0_hat)
-    if not f.finite:
-        return State(euler)
     # The mean of both slopes is Euler's step to x̂0 + r (x̂0' − x̂0)/2, r the ratio of the levels σ/α.
-    half = f.level_t * f.alpha_s / (f.alpha_t * f.level_s) / 2
+    half = f.level_t * f.alpha_s / (f.alpha_t * f.level_s) / 2 if f.finite else math.inf
+    if half > 50:
+        return State(euler)
     return State(transfer(f, x, y, [(1 - half, x0_hat), (half, estimate(euler, s))]))
 
 
@@ -93,13 +93,13 @@ def euler_step(
 ) -> State:
     """Euler on the probability-flow ODE in t itself: u_s = u_t + (s − t) du/dt (Liu 2022, Song 2021).
 
-    On rectified flow and EDM this is DDIM. The last step, and a bridge's first, are the generic step.
+    On EDM and rectified flow, not shifted, this is DDIM. The last step, a bridge's first, and one from
+    where a path stands still are the generic step.
     """
-    x0_hat = estimate(state.x, t)
-    f = frame(path, t, s)
-    if not f.level_t or not f.level_s:
-        return State(transfer(f, state.x, y, x0_hat))
+    x0_hat, f = estimate(state.x, t), frame(path, t, s)
     alpha, gamma, sigma = (float(c) for c in path.slopes(t))
+    if not f.level_t or not f.level_s or alpha == gamma == sigma == 0:
+        return State(transfer(f, state.x, y, x0_hat))
     each = (sigma if f.noisy else gamma) / f.level_t  # du/dt = α' x̂0 + σ' ε̂
     gain = (s - t) * (alpha - each * f.alpha_t)
     return State(moved(f, state.x, y, 1 + (s - t) * each, [(gain, x0_hat)]))
