@@ -32,8 +32,7 @@ def task_function(name: str) -> Callable[..., Any]:
         from restorekit.images import from_array, to_like
 
         companions, words = _companions(task, others, options)
-        given = [name for name, value in options.items() if value is not None]
-        task.check_given([*given, *companions, *words])
+        task.check_given([*_given(task, options), *companions, *words])
         own, common = split_options(task, options | words)
         settings = Settings.of(task, common)
         checked = tuple(sorted(task.check_options(own).items()))
@@ -50,6 +49,18 @@ def task_function(name: str) -> Callable[..., Any]:
     call.__doc__ = _documentation(task)
     call.__signature__ = _signature(task)  # type: ignore[attr-defined]
     return call
+
+
+def _given(task: Task, options: Mapping[str, Any]) -> set[str]:
+    """The options that say something: of an exclusive group, defaults spelled out say nothing."""
+    given = {name for name, value in options.items() if value is not None}
+    default = {option.name: option.default for option in task.options}
+    spelled = {n for n in given & set(default) if isinstance(options[n], str | float | int)}
+    spelled = {name for name in spelled if options[name] == default[name]}
+    for group in task.exclusive:
+        if spelled.issuperset(given.intersection(group)):
+            given = given.difference(group)
+    return given
 
 
 def _companions(

@@ -16,6 +16,7 @@ from skimage import data
 
 import restorekit as rk
 from restorekit.contract import wrong_answer
+from restorekit.errors import UsageError
 from restorekit.images import from_array
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.transparency import keep_even_parts
@@ -126,3 +127,10 @@ def test_no_result_is_larger_than_asked(size: tuple[int, int]) -> None:
     pixels = np.zeros((height, width, 3), np.uint8)
     made = rk.upscale(pixels, max_size="100")
     assert 50 <= made.shape[0] * made.shape[1] <= 100
+
+
+def test_defaults_that_are_spelled_out_contradict_nothing() -> None:
+    plain = rk.upscale(PHOTOGRAPH, scale=1.25)
+    assert np.array_equal(rk.upscale(PHOTOGRAPH, scale=1.25, noise=0.0, clean="auto"), plain)
+    with pytest.raises(UsageError, match="--noise and --clean contradict"):
+        rk.upscale(PHOTOGRAPH, scale=1.25, noise=0.0, clean="always")
