@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -102,23 +101,6 @@ def test_a_hard_edge_of_alpha_gets_no_line_beside_it(scale: float) -> None:
     even = np.where(np.arange(made.shape[1]) >= made.shape[1] / 2, 1.0, 0.0)
     assert away.sum() > made.shape[1] // 2
     assert np.array_equal(made[:, away], np.broadcast_to(even[away], made[:, away].shape))
-
-
-def test_beyond_sixteen_times_no_step_is_more_than_four(restorer: Callable[..., Restorer]) -> None:
-    made = restorer(long_edge=200)
-    told: list[float] = []
-    prepared = made.hooks.restorekit_prepare
-
-    def prepare(**given: Any) -> Any:
-        answer = prepared(**given)
-        if isinstance(answer, rk.Plan):
-            told.append(answer.size[0] / answer.state[0].shape[-2])
-        return answer
-
-    made.hooks.restorekit_prepare = prepare
-    assert made(from_array(PHOTOGRAPH[:8, :8])).color.shape == (200, 200, 3)
-    assert len(told) >= 3
-    assert max(told) <= 4.2  # 8 pixels round coarsely
 
 
 @pytest.mark.parametrize("size", [(300, 1), (1, 300), (7, 300), (40, 30)])

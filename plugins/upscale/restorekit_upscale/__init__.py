@@ -119,10 +119,8 @@ def restorekit_prepare(
     whole = _ratio(size, image)
     noise = options["noise"]
     if whole > LARGEST and "stage" not in inputs:
-        # The largest step first: it meets the input, which is what the network was trained on. More
-        # than two steps where two are too few.
-        first: dict[str, Any] = {"size": None, "long_edge": None, "max_size": None}
-        first["scale"] = max(LARGEST, whole / LARGEST)
+        # The largest step first: it meets the input, which is what the network was trained on.
+        first = {"scale": LARGEST, "size": None, "long_edge": None, "max_size": None}
         return rk.Stage({"image": image}, {**options, **first})
     worn = options["clean"] == "auto" and whole >= 1 and not noise and _worn(image)
     if (worn or options["clean"] == "always") and "stage" not in inputs:
