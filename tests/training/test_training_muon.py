@@ -7,9 +7,11 @@ import math
 import pytest
 import torch
 from torch import nn
+from training_kit import CPU, pictures, recipe, trainer
 
 from restorekit import device as devices
 from restorekit.training.muon import COEFFICIENTS, Muon, orthogonal
+from restorekit.training.photographs import Corpus
 
 
 def polynomial(values: torch.Tensor, steps: int) -> torch.Tensor:
@@ -46,6 +48,17 @@ def test_the_iteration_is_in_the_device_s_own_precision(
     made = orthogonal(matrices)
     assert made.dtype == torch.float32
     assert float((made - expected).norm() / expected.norm()) < off
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_step_is_in_the_precision_that_the_device_multiplies_natively(
+    kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "precision", lambda _: kind)
+    made, seen = trainer(recipe(crop=32, batch=1)), set()
+    made.network.tail.register_forward_hook(lambda *parts: seen.add(parts[2].dtype))
+    made.step(Corpus.of(pictures(1), 32, CPU))
+    assert seen == {kind}
 
 
 def test_a_zero_matrix_has_no_direction() -> None:

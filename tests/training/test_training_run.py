@@ -25,7 +25,6 @@ from training_kit import (
 )
 from training_kit import sharp as sharp_recipe
 
-from restorekit import device as devices
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.resample import resample
 from restorekit.engine.unet import UNetConfig
@@ -183,17 +182,6 @@ def test_the_first_loss_is_the_residual_s_variance() -> None:
     x0, condition = made.batch(data, draw)
     expected = float(((x0 - condition.source) / given.deviation).square().mean())
     assert made.step(data)[0] == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_a_step_is_in_the_precision_that_the_device_multiplies_natively(
-    kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(devices, "precision", lambda _: kind)
-    made, seen = trainer(recipe(crop=32, batch=1)), set()
-    made.network.tail.register_forward_hook(lambda *parts: seen.add(parts[2].dtype))
-    made.step(Corpus.of(pictures(1), 32, CPU))
-    assert seen == {kind}
 
 
 def test_validation_is_the_psnr_of_the_first_call_of_the_averaged_weights() -> None:

@@ -101,11 +101,10 @@ def planned_size(height: int, width: int, options: Mapping[str, Any]) -> tuple[i
     if options["max_size"] is None or size[0] * size[1] <= options["max_size"]:
         return size
     factor = math.sqrt(options["max_size"] / (height * width))
-    size = [max(1, math.floor(side * factor)) for side in (height, width)]
+    rows, columns = (max(1, math.floor(side * factor)) for side in (height, width))
     # Of a thin picture one side is 1 and cannot give its part.
-    return min(size[0], max(1, options["max_size"] // size[1])), min(
-        size[1], max(1, options["max_size"] // size[0])
-    )
+    longest = options["max_size"] // min(rows, columns)
+    return min(rows, longest), min(columns, longest)
 
 
 @rk.hookimpl

@@ -48,9 +48,7 @@ def _excess(image: Tensor) -> tuple[float, float, bool]:
     place = int(means.argmax())
     excess = blocks[:, place] - (blocks.sum(1) - blocks[:, place]) / (BLOCK - 1)
     error = excess.std() / len(excess) ** 0.5
-    less = (
-        means[place] - means.roll(-place)
-    ) / excess.mean()  # by how far a place is from the largest
+    less = (means[place] - means.roll(-place)) / excess.mean()  # than the largest, from it on
     alone = less[[1, -1, BLOCK // 2]].min() > 1 / 2
     cells = steps[..., place + 1 :]  # each begins with the step to its first pixel
     cells = cells[..., : cells.shape[-1] // BLOCK * BLOCK].unflatten(-1, (-1, BLOCK))
