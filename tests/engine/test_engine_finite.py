@@ -20,7 +20,7 @@ FAITHFUL = run(start_noise=0.0)
 
 @pytest.mark.user("G3")
 def test_a_result_that_is_not_finite_is_computed_again_in_full_precision() -> None:
-    rig = Rig(100, 400)
+    rig = Rig(100, 400, radius=47)
     precise_calls: list[int] = []
 
     def overflowing(x: Tensor, t: Tensor, condition: Condition) -> Tensor:

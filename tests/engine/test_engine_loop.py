@@ -151,7 +151,7 @@ def padded(rig: Rig) -> Condition:
 
 def test_it_is_the_network_on_the_padded_picture() -> None:
     """A second implementation of the faithful look, without regions, tiles or samplers."""
-    rig = Rig(150, 90, WIDE, torch.float32)
+    rig = Rig(150, 90, WIDE, torch.float32, radius=47)
     known = padded(rig)
     numbers = torch.tensor([[NUMBERS["scale"], NUMBERS["look"]]])
     answer = awake(WIDE)(torch.zeros_like(known.source), known.concat, torch.ones(1), numbers)
@@ -162,7 +162,7 @@ def test_it_is_the_network_on_the_padded_picture() -> None:
 
 def test_several_steps_are_the_published_chain_on_the_padded_picture() -> None:
     """Three ancestral steps of the flow from the source, with everything the loop adds, by hand."""
-    rig = Rig(150, 90, WIDE, torch.float32, with_known=True)
+    rig = Rig(150, 90, WIDE, torch.float32, radius=47, with_known=True)
     known = padded(rig)
     denoiser, times, seed = rig.denoiser(), [1.0, 2 / 3, 1 / 3, 0.0], 11
     y, everywhere = known.source, Box(-16, -16, *known.source.shape[-2:])
@@ -342,7 +342,7 @@ def test_no_call_is_above_the_budget_and_all_is_covered(
 
 
 def test_a_picture_is_cut_only_where_it_must_be() -> None:
-    rig = Rig(300, 217)
+    rig = Rig(300, 217, radius=47)
     for method in METHODS.values():
         denoise, given = stub()
         rig.restore(rig.engine(denoise=denoise), [method])
