@@ -18,9 +18,9 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.tx
 demo: $(VENV)/demo.stamp
 	$(BIN)/restorekit demo
 
-## All tests; make test ARGS="-k tiles" runs some.
+## All tests, files side by side on the cores; make test ARGS="-k tiles" runs some.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --durations 15 $(ARGS)
 
 ## Style and types.
 lint: $(VENV)/dev.stamp

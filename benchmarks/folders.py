@@ -68,12 +68,12 @@ def photos(count: int = 200, width: int = 640, height: int = 480, runs: int = 5)
             return sum(each[size] for size in sizes)
 
         before = network()
-        seconds = _command("upscale", str(folder), "-o", str(out))
+        seconds, _ = speed.command("upscale", str(folder), "-o", str(out))
         bare = count * (before + network()) / 2
         stages: collections.Counter[str] = collections.Counter()
         for line in (out / MANIFEST).read_text(encoding="utf-8").splitlines():
             stages.update(json.loads(line)["seconds"])
-        again = _command("upscale", str(folder), "-o", str(out))
+        again, _ = speed.command("upscale", str(folder), "-o", str(out))
     return {
         "pictures": count,
         "pixels": [width, height],
@@ -84,17 +84,6 @@ def photos(count: int = 200, width: int = 640, height: int = 480, runs: int = 5)
         "stages": {name: round(total, 3) for name, total in stages.items()},
         "seconds_with_nothing_to_do": again,
     }
-
-
-def _command(*arguments: str) -> float:
-    """Seconds of one `restorekit` from its start to its end. RuntimeError where it fails."""
-    started = time.perf_counter()
-    ran = subprocess.run(
-        [sys.executable, "-m", "restorekit", *arguments, "--quiet"], check=False, cwd=ROOT
-    )
-    if ran.returncode:
-        raise RuntimeError(f"restorekit {' '.join(arguments)}: exit code {ran.returncode}")
-    return time.perf_counter() - started
 
 
 def small(least: int = 64, most: int = 256, batch: int = 8, runs: int = 9) -> dict[str, Any]:
@@ -181,14 +170,13 @@ def large(side: int = 10_000) -> dict[str, Any]:
             check=True,
             cwd=ROOT,
         )
-        seconds = _command(*given)
+        seconds, gibibytes = speed.command(*given)
         result = probe(out / photo.name)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return {
         "megapixels": side * side / 1e6,
         "result": [result.width, result.height],
         "seconds": seconds,
-        "gibibytes": peak / 2**30,
+        "gibibytes": gibibytes,
         "plan": plan.stdout.splitlines()[1:],
     }
 

@@ -147,4 +147,5 @@ def _by_open_image_denoise(light: dict[str, np.ndarray]) -> Work:
 
 def _by_opencv(picture: np.ndarray) -> Work:
     cv2 = importlib.import_module("cv2")
+    cv2.setNumThreads(torch.get_num_threads())
     return lambda: cv2.fastNlMeansDenoisingColored(picture, None, 10, 10, 7, 21)

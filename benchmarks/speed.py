@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -284,19 +283,26 @@ def large_picture(height: int = 4000, width: int = 6000) -> dict[str, float]:
         pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         Image.fromarray(pixels).save(source, compress_level=1)
         del pixels
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        started = time.perf_counter()
-        command = [sys.executable, "-m", "restorekit", "upscale", str(source)]
-        subprocess.run([*command, "-o", str(Path(folder) / "out"), "-q"], check=True)
-        seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        seconds, gibibytes = command("upscale", str(source), "-o", str(Path(folder) / "out"))
         written = (Path(folder) / "out" / "large.png").stat().st_size
     return {
-        "gibibytes": max(peak, before) / 2**20,
+        "gibibytes": gibibytes,
         "seconds": seconds,
         "megapixels_out": 16 * height * width / 1e6,
         "written_gigabytes": written / 1e9,
     }
+
+
+def command(*arguments: str) -> tuple[float, float]:
+    """Seconds of one `restorekit` from its start to its end, and GiB at its peak. RuntimeError where
+    it fails."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "restorekit", *arguments, "--quiet"])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"restorekit {' '.join(arguments)}: exit code {process.returncode}")
+    return time.perf_counter() - started, usage.ru_maxrss / 2**20
 
 
 def start_up(runs: int = 9) -> dict[str, float]:

@@ -92,7 +92,8 @@ def score(
     training = trainer.Trainer(recipe, loaded.task, loaded.hooks, device)
     if name.startswith("AdamW"):
         parameters = training.network.parameters()
-        training.optimisers = {"adam": torch.optim.AdamW(parameters, recipe.learning_rate)}
+        adam = torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=0.0)
+        training.optimisers = {"adam": adam}
     corpus = photographs.Corpus.of(pictures, recipe.crop, device)
     started = time.monotonic()
     for _ in range(recipe.iterations):

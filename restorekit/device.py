@@ -148,4 +148,5 @@ def release(device: torch.device) -> None:
 def synchronise(device: torch.device) -> None:
     """Wait until a device has done what it was told, for timing."""
     if device.type != "cpu":
-        getattr(torch, device.type).synchronize()
+        where = () if device.type == "mps" else (device,)  # there is one
+        getattr(torch, device.type).synchronize(*where)

@@ -4,6 +4,7 @@ against them. Other runs end with their number."""
 from __future__ import annotations
 
 import csv
+import os
 import signal
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -14,6 +15,10 @@ import pytest
 ROWS = Path(__file__).parent / "users" / "rows.csv"
 OUTCOMES = {"passed": "passed", "failed": "failed", "error": "failed", "skipped": "skipped"}
 """pytest's word for what became of a test → ours."""
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # a share of the cores each, before torch counts them
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
 
 
 def pytest_configure() -> None:

@@ -103,7 +103,7 @@ def make(out: Path, split: str, numbers: range, reference: int, views: int) -> N
                 described = scenes.generate(FIRST[split] + number, Path(folder))
             count = min(views, sum(name.startswith("view") for name in described))
             paths = [out / f"{number:04d}-{view}.npz" for view in range(count)]
-            held = [_held(path, samples) for path in paths]
+            held = [_held(path, samples, reference) for path in paths]
             if all(count == len(samples) for count in held):
                 continue
             pair = load(described)
@@ -114,20 +114,29 @@ def make(out: Path, split: str, numbers: range, reference: int, views: int) -> N
             print(f"{out.name} {number}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _held(path: Path, samples: Sequence[int]) -> int:
+def _held(path: Path, samples: Sequence[int], reference: int) -> int:
     """How many of these renders a file holds, from the first on; a file of others is told and left."""
     if not path.exists():
         return 0
     with np.load(path, allow_pickle=False) as file:
         held = file["samples"].tolist()
+        known = int(file["reference_samples"]) if "reference_samples" in file.files else 0
     if held != list(samples[: len(held)]):
         raise SystemExit(f"{path} holds renders of {held} samples, not of {list(samples)}: move it")
+    if known != reference:
+        raise SystemExit(f"{path} has references of {known} samples, not of {reference}: move it")
     return len(held)
 
 
 def _joined(path: Path, more: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The renders of a file, then more of them; a reference, one for all, is the new one."""
     with np.load(path, allow_pickle=False) as file:
-        return {name: np.concatenate([file[name], more[name]]) for name in file.files}
+        return {
+            name: more[name]
+            if name.startswith("reference")
+            else np.concatenate([file[name], more[name]])
+            for name in file.files
+        }
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -18,6 +18,7 @@ import datetime
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from restorekit.errors import ModelError
 from restorekit.evaluation import machine
 from restorekit.images.exr_display import to_display
-from restorekit.metrics import psnr, smape, ssim
+from restorekit.metrics import lpips_distance, psnr, smape, ssim
 
 Image = np.ndarray
 Inputs = Mapping[str, Image]
@@ -162,9 +164,7 @@ def scores(light: Image, reference: Image) -> dict[str, float]:
         "ssim": ssim(result, truth),
         "smape": smape(exposed(light, reference), exposed(reference, reference)),
     }
-    if find_spec("lpips"):
-        from restorekit.metrics import lpips_distance
-
+    with suppress(ModelError):  # without its weights
         found["lpips"] = lpips_distance(result, truth)
     return found
 

@@ -76,7 +76,7 @@ class RenderTrainer(trainer.Trainer):
         inputs = {name: image.to(self.device) for name, image in inputs.items()}
         options = self.task.check_options({"input_scale": "1"})
         noise = self._noise(target, draw) if given.quiet_share < 1 else None
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with devices.mixed(self.device):
             loss = noise_to_noise_loss(
                 self.denoiser, self.hooks, options, inputs, target.to(self.device), noise
             )

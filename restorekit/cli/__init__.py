@@ -18,11 +18,9 @@ def main() -> None:
 
     import click
 
-    from restorekit.cli import memory
     from restorekit.cli.group import cli
     from restorekit.errors import RestoreError, UsageError
 
-    memory.keep()
     if isinstance(sys.stdout, io.TextIOWrapper):  # an arrow in another encoding than UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     with suppress(ValueError):  # not in the main thread

@@ -60,8 +60,11 @@ def verify(names: tuple[str, ...]) -> int:
     from restorekit.models import store
     from restorekit.models.find import find
 
-    failed = 0
-    for name in names or sorted(plugins.models()[0]):
+    installed, broken = ({}, []) if names else plugins.models()
+    failed = len(broken)
+    for sentence in broken:
+        click.echo(sentence, err=True)
+    for name in names or sorted(installed):
         try:
             model = store.load(find(name))
             model.denoiser(torch.device("cpu"), torch.float32)

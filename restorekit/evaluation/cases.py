@@ -12,6 +12,7 @@ import numpy as np
 
 from restorekit.errors import UsageError
 from restorekit.images import Picture, from_array, quantise, read
+from restorekit.images.alpha import unit, visible
 from restorekit.images.failures import shown
 from restorekit.images.formats import is_image_suffix
 
@@ -41,7 +42,7 @@ class Case:
     def hole(self) -> np.ndarray | None:
         """(H, W) bool, true where the input "mask" is white, which is what is to be filled."""
         mask = self.inputs.get("mask")
-        return None if mask is None else quantise(mask.color, 8).max(2) >= 128
+        return None if mask is None else unit(visible(mask)).mean(2) > 0.5
 
 
 def pictures_in(folder: Path) -> list[Path]:

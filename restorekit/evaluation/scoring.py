@@ -98,17 +98,20 @@ def evaluate(
 
 
 def result_size(case: Case, scale: float) -> tuple[int, int]:
-    """(height, width) of the result as far as its truth goes; UsageError where they are far apart."""
+    """(height, width) of the result, before it and its truth are cut to the smaller of the two.
+
+    UsageError where they are far apart.
+    """
     low, truth = (case.picture.height, case.picture.width), case.truth.shape[:2]
-    full = tuple(max(1, math.floor(scale * side + 0.5)) for side in low)
-    if any(abs(f - t) > _slack(scale) for f, t in zip(full, truth, strict=True)):
+    height, width = (max(1, math.floor(scale * side + 0.5)) for side in low)
+    if max(abs(height - truth[0]), abs(width - truth[1])) > _slack(scale):
         enlarged = "the input" if scale == 1 else f"{scale:g} times the input"
         advice = "both must be of one size" if scale == 1 else "give the --scale they differ by"
         raise UsageError(
-            f"{case.name}: {enlarged} is {full[1]} x {full[0]} and its truth is "
+            f"{case.name}: {enlarged} is {width} x {height} and its truth is "
             f"{truth[1]} x {truth[0]} (width x height); {advice}"
         )
-    return min(full[0], truth[0]), min(full[1], truth[1])
+    return height, width
 
 
 def _slack(scale: float) -> float:

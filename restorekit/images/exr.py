@@ -6,6 +6,7 @@ any other: colours in these files are multiplied by it, and stay so.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -18,6 +19,7 @@ from restorekit.errors import ImageError, UsageError
 from restorekit.images.exr_whole import check_whole
 from restorekit.images.failures import reading, unreadable, writing
 from restorekit.images.picture import Planes
+from restorekit.images.source import check_pixels
 
 SIGNATURE = b"v/1\x01"
 HALF_TOP = 65504.0
@@ -82,18 +84,21 @@ def _library(path: Path) -> Any:
         ) from None
 
 
-def read_exr(path: Path) -> ExrFile:
+def read_exr(path: Path, max_pixels: int = sys.maxsize) -> ExrFile:
     """A file with all its parts.
 
-    Raises ImageError, one sentence, for a missing or damaged file, and for deep pixels and tiles of
-    several resolutions, which would not come back whole.
+    Raises ImageError, one sentence, for a missing or damaged file, for a part of more pixels than are
+    allowed, before any is decoded, and for deep pixels and tiles of several resolutions, which would
+    not come back whole.
     """
     library = _library(path)
     with reading(path):
         with path.open("rb") as opened:
-            parts = check_whole(opened)
+            sizes = check_whole(opened)
+        for height, width in sizes:
+            check_pixels(path, width, height, max_pixels)
         file = library.File(str(path), separate_channels=True)
-        if len(file.parts) != parts:  # the package leaves out what it cannot decode
+        if len(file.parts) != len(sizes):  # the package leaves out what it cannot decode
             raise ValueError("a part of it could not be decoded")
     for part in file.parts:
         kind, tiles = part.header.get("type"), part.header.get("tiles")

@@ -22,6 +22,7 @@ from restorekit.images.failures import reading, unreadable
 from restorekit.images.formats import Format
 from restorekit.images.pfm import read_pfm, size_of
 from restorekit.images.picture import Header, Metadata, Picture, Planes
+from restorekit.images.source import check_pixels
 
 PASSES = ("albedo", "normal")
 """Roles of layers that go with the beauty, beside itself."""
@@ -29,25 +30,27 @@ PASSES = ("albedo", "normal")
 _MODES = {1: "F", 3: "RGB;32"}  # by the number of channels
 
 
-def light_header(path: Path, entry: Format) -> Header:
+def light_header(path: Path, entry: Format, max_pixels: int) -> Header:
     """What a file says of itself. Raises ImageError."""
     if entry.name == "PFM":
         with reading(path), path.open("rb") as file:
             height, width, channels, _, _ = _told(path, lambda: size_of(file.read(128)))
+        check_pixels(path, width, height, max_pixels)
         return Header("PFM", width, height, _MODES[channels], 32)
-    file = read_exr(path)
+    file = read_exr(path, max_pixels)
     layer = _shown(path, file)
     height, width = file.parts[layer.part].size
     return Header("EXR", width, height, _MODES[len(layer.channels)], 32)
 
 
-def light_picture(path: Path, entry: Format) -> Picture:
+def light_picture(path: Path, entry: Format, max_pixels: int) -> Picture:
     """The picture in a file, with its further passes. Raises ImageError."""
     if entry.name == "PFM":
+        light_header(path, entry, max_pixels)
         with reading(path), path.open("rb") as file:
             light = _told(path, lambda: read_pfm(file))
         return Picture(light, None, 32, _MODES[light.shape[2]], "PFM")
-    file = read_exr(path)
+    file = read_exr(path, max_pixels)
     return _of_layer(file, _shown(path, file), {})
 
 

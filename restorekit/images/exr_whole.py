@@ -14,8 +14,8 @@ _LONGEST_NAME = 255
 _LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256, 256, 32)  # in a chunk, by the kind of compression
 
 
-def check_whole(file: BinaryIO) -> int:
-    """How many parts a file has, all of whose chunks of pixels are there.
+def check_whole(file: BinaryIO) -> list[tuple[int, int]]:
+    """(height, width) of each of a file's parts, all of whose chunks of pixels are there.
 
     Raises EOFError for a file that ends early, ValueError and what comes of reading for other damage.
     Deep pixels and several resolutions are not looked at.
@@ -24,12 +24,12 @@ def check_whole(file: BinaryIO) -> int:
     file.seek(0)
     _, flags = struct.unpack("<II", _read(file, 8))
     headers = list(_headers(file, bool(flags & _SEVERAL)))
-    kinds = [_kind(header, flags) for header in headers]
+    kinds, sizes = [_kind(header, flags) for header in headers], [_size(h) for h in headers]
     if any(kind.startswith(b"deep") for kind in kinds):
-        return len(headers)
+        return sizes
     counts = [_chunks(*pair) for pair in zip(headers, kinds, strict=True)]
     if None in counts:
-        return len(headers)
+        return sizes
     tables = [struct.unpack(f"<{count}Q", _read(file, 8 * (count or 0))) for count in counts]
     for number, (kind, table) in enumerate(zip(kinds, tables, strict=True)):
         before = "i" if flags & _SEVERAL else ""
@@ -43,7 +43,7 @@ def check_whole(file: BinaryIO) -> int:
                 raise ValueError("a table does not fit the pixels")
             if place + leader.size + size > end:
                 raise EOFError
-    return len(headers)
+    return sizes
 
 
 def _read(file: BinaryIO, length: int) -> bytes:
@@ -84,10 +84,14 @@ def _kind(header: Mapping[str, bytes], flags: int) -> bytes:
     return header.get("type", b"deep" if flags & _DEEP else usual).rstrip(b"\0")
 
 
+def _size(header: Mapping[str, bytes]) -> tuple[int, int]:
+    left, top, right, bottom = struct.unpack("<4i", header["dataWindow"])
+    return bottom - top + 1, right - left + 1
+
+
 def _chunks(header: Mapping[str, bytes], kind: bytes) -> int | None:
     """How many chunks a part has; None for what is not known here."""
-    left, top, right, bottom = struct.unpack("<4i", header["dataWindow"])
-    width, height = right - left + 1, bottom - top + 1
+    height, width = _size(header)
     if kind == b"tiledimage":
         across, along, mode = struct.unpack("<IIB", header["tiles"])
         return None if mode & 15 else -(-width // across) * -(-height // along)

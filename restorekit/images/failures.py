@@ -10,6 +10,11 @@ from pathlib import Path
 
 from restorekit.errors import ImageError, RestoreError
 
+
+class CutShortError(ImageError):
+    """A file that ends before its picture does."""
+
+
 _ADVICE = {
     errno.ENOENT: "there is no such file; check its name",
     errno.EEXIST: "a file of its name has appeared",
@@ -41,12 +46,12 @@ def reading(path: Path | str) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno is None:
-            raise unreadable(path, _decoding_reason(path, error)) from error
+            raise _undecoded(path, error) from error
         raise ImageError(f"{shown(path)} cannot be read: {_system_reason(error)}") from error
     except MemoryError as error:
         raise unreadable(path, "it needs more memory than is free; close other programs") from error
     except Exception as error:  # a damaged file may break a decoder in any way
-        raise unreadable(path, _decoding_reason(path, error)) from error
+        raise _undecoded(path, error) from error
 
 
 @contextmanager
@@ -64,17 +69,17 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def unreadable(path: Path | str, reason: str) -> ImageError:
+def unreadable(path: Path | str, reason: str, kind: type[ImageError] = ImageError) -> ImageError:
     """The error for a file that opens but is no picture for us."""
-    return ImageError(f"{shown(path)} is not a picture restorekit can read: {reason}")
+    return kind(f"{shown(path)} is not a picture restorekit can read: {reason}")
 
 
-def early_end(length: int, missing: int = 0) -> str:
-    """Why a file of `length` bytes is refused; `missing` more were expected, 0 if unknown."""
+def early_end(path: Path | str, length: int, missing: int = 0) -> ImageError:
+    """The error for a file of `length` bytes; `missing` more were expected, 0 if unknown."""
     whole = f" of {length + missing:,}" if missing else ""
-    return (
-        f"the file ends early (truncated at {length:,}{whole} bytes); copy it again from its source"
-    )
+    ends = f"the file ends early (truncated at {length:,}{whole} bytes)" if length else ""
+    found = ends or "it is empty (0 bytes)"
+    return unreadable(path, f"{found}; copy it again from its source", CutShortError)
 
 
 def _system_reason(error: OSError) -> str:
@@ -82,15 +87,18 @@ def _system_reason(error: OSError) -> str:
     return known or f"{error.strerror or error}; try again or use another folder"
 
 
-def _decoding_reason(path: Path | str, error: Exception) -> str:
+def _undecoded(path: Path | str, error: Exception) -> ImageError:
     """Early end or damage, from what Pillow and its decoders say."""
     words = str(error).lower()
     if "decompression bomb" in words:
-        return "it grows beyond the limit of pixels while it is decoded; raise the limit if you trust it"
+        reason = "it grows beyond the limit of pixels while it is decoded"
+        return unreadable(path, f"{reason}; raise the limit if you trust it")
     if "decompressed data too large" in words or "too much memory used in text" in words:
-        return "a text or profile in it unpacks to more than 64 MiB; remove it in another program"
+        reason = "a text or profile in it unpacks to more than 64 MiB"
+        return unreadable(path, f"{reason}; remove it in another program")
     short = isinstance(error, EOFError | struct.error) or isinstance(error.__cause__, struct.error)
     if short or any(word in words for word in ("truncated", "unexpected end", "not enough")):
         with suppress(OSError):
-            return early_end(Path(path).stat().st_size)
-    return "its data are damaged or of an unusual kind; open and save it in another program"
+            return early_end(path, Path(path).stat().st_size)
+    reason = "its data are damaged or of an unusual kind"
+    return unreadable(path, f"{reason}; open and save it in another program")

@@ -25,7 +25,7 @@ def size_of(head: bytes) -> tuple[int, int, int, int, str]:
     """
     found = _HEADER.match(head)
     scale = _number(found[4]) if found else 0.0
-    if not found or not scale:
+    if not found or not scale or not int(found[2]) * int(found[3]):
         raise ImageError("its header is not that of a PFM file; save it again")
     kind = "<f4" if scale < 0 else ">f4"
     return int(found[3]), int(found[2]), 3 if found[1] == b"PF" else 1, found.end(), kind
@@ -42,15 +42,15 @@ def _number(text: bytes) -> float:
 def read_pfm(file: BinaryIO) -> Planes:
     """(H, W, 1 or 3) float32, as stored: the header's scale, a matter of units, is not applied.
 
-    Raises ImageError for another format and a file that ends early.
+    Raises ImageError for another format, EOFError for a file that ends early.
     """
     file.seek(0)
     height, width, channels, start, kind = size_of(file.read(128))
     file.seek(start)
     expected = height * width * channels * 4
     data = file.read(expected)
-    if len(data) < expected or not expected:
-        raise ImageError(f"the file ends early: {len(data):,} of {expected:,} bytes of pixels")
+    if len(data) < expected:
+        raise EOFError
     rows = np.frombuffer(data, kind).reshape(height, width, channels)
     return rows[::-1].astype(np.float32)
 

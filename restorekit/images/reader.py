@@ -18,7 +18,7 @@ from restorekit.images.formats import Format, sniff
 from restorekit.images.metadata import gather
 from restorekit.images.orientation import orient
 from restorekit.images.picture import Header, Metadata, Picture
-from restorekit.images.source import Source, check_bytes, check_pixels, opened
+from restorekit.images.source import Source, check_bytes, opened
 
 MAX_PIXELS = 500_000_000
 MAX_FRAMES = 10_000
@@ -32,9 +32,7 @@ def probe(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Header:
     """
     path = Path(path)
     if entry := _light(path, max_pixels):
-        header = light_header(path, entry)
-        check_pixels(path, header.width, header.height, max_pixels)
-        return header
+        return light_header(path, entry, max_pixels)
     with opened(path, max_pixels) as source:
         return source.header
 
@@ -58,8 +56,7 @@ def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """
     path = Path(path)
     if entry := _light(path, max_pixels):
-        probe(path, max_pixels=max_pixels)
-        return light_picture(path, entry)
+        return light_picture(path, entry, max_pixels)
     with _whole(path, max_pixels) as source:
         if source.header.frames > 1:
             what = "pages" if source.header.format == "TIFF" else "frames"

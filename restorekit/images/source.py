@@ -113,13 +113,13 @@ def _examine(path: Path, file: BinaryIO, max_pixels: int) -> Source:
     head = file.read(32)
     entry = formats.sniff(head)
     if not length:
-        raise unreadable(path, "it is empty (0 bytes); copy it again from its source")
+        raise early_end(path, length)
     if entry is None:
         raise unreadable(path, _stranger(head))
     found = _SURVEYS.get(entry.name, _no_survey)(file, length)
     check_pixels(path, *found.size, max_pixels)
     if found.missing:
-        raise unreadable(path, early_end(length, max(found.missing, 0)))
+        raise early_end(path, length, max(found.missing, 0))
     image = _pillow(path, entry, file)
     if entry.name == "TIFF":
         _check_raw(path, image, head)

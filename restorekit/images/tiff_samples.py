@@ -24,7 +24,8 @@ _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 317, 322, 32
 _FILL_ORDER, _EXTRA, _SAMPLE_FORMAT = 266, 338, 339
 _DEFLATE = (8, 32946)
 _NAMES = {1: "none", 5: "lzw", 32773: "packbits"}
-_READABLE = (1, 5, *_DEFLATE, 32773, 34925, 50000)
+_PREDICTED = (5, *_DEFLATE, 34925, 50000)  # as libtiff has it, others ignore the tag
+_READABLE = (1, 32773, *_PREDICTED)
 
 
 class Tiff(TiffImageFile):
@@ -106,7 +107,7 @@ def layout_of(tags: Any) -> Layout | None:
         tags.get(_PLANAR, 1) == 2 and channels > 1,
         photometric == 0,
         tags.get(_COMPRESSION, 1),
-        tags.get(_PREDICTOR, 1),
+        tags.get(_PREDICTOR, 1) if tags.get(_COMPRESSION, 1) in _PREDICTED else 1,
         tiled,
         (max(block[0], 1), max(block[1], 1)),
         _numbers(tags.get(_TILE_OFFSETS if tiled else _STRIP_OFFSETS, ())),
@@ -159,7 +160,8 @@ def read_samples(file: BinaryIO, layout: Layout) -> Planes:
         with np.errstate(over="ignore"):
             out[rows, columns, plane] = shown
     if layout.negative:
-        np.subtract(native.type(1 if native.kind == "f" else 65535), out, out=out)
+        colours = out[..., : layout.colours]
+        np.subtract(native.type(1 if native.kind == "f" else 65535), colours, out=colours)
     return out
 
 

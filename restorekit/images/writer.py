@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -196,7 +197,7 @@ def _check(part: Path, path: Path, target: Format, size: tuple[int, int]) -> Non
     """Read the header back: a disk that lies is noticed while the old file still stands."""
     width, height = size
     try:
-        found = probe(part, max_pixels=width * height)
+        found = probe(part, max_pixels=sys.maxsize)
     except ImageError as error:
         raise ImageError(
             f"{shown(path)} was not written: what reached the disk cannot be read; check the disk"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from restorekit.errors import ImageError, UsageError
@@ -54,14 +56,21 @@ def _beside(source: Source, name: str, given: Path) -> Path:
     exact = given / source.relative
     if exact.is_file():
         return exact
-    like = [
-        path
-        for path in sorted(exact.parent.glob("*"))
-        if path.stem == exact.stem and is_image_suffix(path)
-    ]
+    changed = exact.parent.stat().st_mtime_ns if exact.parent.is_dir() else 0
+    like = _by_stem(exact.parent, changed).get(exact.stem, [])
     if len(like) == 1:
         return like[0]
     if like:
         names = " and ".join(path.name for path in like)
         raise ImageError(f"{source.path}: its {name} could be {names} in {exact.parent}; leave one")
     raise ImageError(f"{source.path} has no {name}: there is no {exact.with_suffix('')}.*")
+
+
+@lru_cache(maxsize=8)
+def _by_stem(folder: Path, changed: int) -> Mapping[str, Sequence[Path]]:  # noqa: ARG001
+    """A folder's pictures by name without ending; listed once for as long as nothing comes or goes."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.glob("*")):
+        if is_image_suffix(path):
+            found[path.stem].append(path)
+    return dict(found)

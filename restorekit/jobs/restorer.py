@@ -331,7 +331,7 @@ class Restorer:
             if plan.areas is None:
                 part[:] = samples
             else:  # what has not changed keeps the samples it had, whatever a float's last bit says
-                before = sampled(to_tensor(part))
+                before = sampled(self._tensor(part))
                 np.copyto(part, samples, where=samples != before)
         return result
 

@@ -23,7 +23,7 @@ from restorekit.images import (
     write,
     write_frames,
 )
-from restorekit.images.failures import reading, shown, writing
+from restorekit.images.failures import CutShortError, reading, shown, writing
 from restorekit.images.formats import format_for
 from restorekit.images.reader import MAX_PIXELS
 from restorekit.jobs import companions, fit
@@ -156,9 +156,9 @@ class Stages:
         except FileNotFoundError:  # a link to nothing, which is not ours
             found = None
         origin = made.get(found.sha256) if found else None
-        if origin is None and made and found and _damaged(path):
+        if origin is None and made and found and _cut_short(path):
             attempt.replaces = True
-            attempt.notes.append("its result was damaged and is made anew")
+            attempt.notes.append("its result was cut short and is made anew")
         elif origin is None:
             attempt.skipped = _CHANGED if made else _FOREIGN
         else:
@@ -324,9 +324,13 @@ class Stages:
         return {**self.recipe, "format": attempt.target.format}
 
 
-def _damaged(path: Path) -> bool:
+def _cut_short(path: Path) -> bool:
+    """Whether a result has lost its end. Whatever else it holds, a person may have made of it."""
     try:
-        read(path)
-    except ImageError:
+        for _ in frames(path):
+            pass
+    except CutShortError:
         return True
+    except ImageError:
+        pass
     return False

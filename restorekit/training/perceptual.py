@@ -15,6 +15,7 @@ from restorekit.engine.denoiser import Preconditioned
 from restorekit.training import checkpoint
 from restorekit.training.recipe import Recipe
 
+_CELL = 4  # pixels a side; patterns with periods of 4 and 2 repeat from one to the next
 _RINGS = 32
 _FLOOR = (0.25 / 127.5) ** 2
 
@@ -78,7 +79,7 @@ class PerceptualPhase:
         loss = settings.pixel * F.l1_loss(made, x0)
         loss = loss + settings.coarse * F.l1_loss(F.avg_pool2d(made, 4), F.avg_pool2d(x0, 4))
         if settings.lattice:
-            loss = loss + settings.lattice * repeated(made - x0, self.recipe.network.factor)
+            loss = loss + settings.lattice * repeated(made - x0)
         # What is made shows the network's cells, and what judges it has strides: seen always in the
         # same place, a pattern of their period can go unpunished, or even please.
         made, x0, source = _anywhere([made, x0, condition.source], generator)
@@ -116,9 +117,12 @@ class PerceptualPhase:
         checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
 
 
-def repeated(difference: Tensor, factor: int) -> Tensor:
-    """Mean absolute value of what repeats from cell to cell, over 8 × 8 cells; () of (N, C, H, W)."""
-    return F.avg_pool2d(codec.encode(difference, factor), 8, 4).abs().mean()
+def repeated(difference: Tensor) -> Tensor:
+    """Mean absolute value of what repeats every 4 pixels, over 8 × 8 periods; () of (N, C, H, W).
+
+    A network draws such lattices along its cells: of its first level, or of the next, twice as large.
+    """
+    return F.avg_pool2d(codec.encode(difference, _CELL), 8, 4).abs().mean()
 
 
 def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:
@@ -145,7 +149,9 @@ def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:
 
 
 def _anywhere(images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
-    """The same window of each, up to a cell of 4 × 4 smaller, anywhere in it."""
-    height, width = (side - 4 for side in images[0].shape[-2:])
-    top, left = torch.randint(5, (2,), generator=generator, device=generator.device).tolist()
+    """The same window of each, a cell smaller, anywhere in it."""
+    height, width = (side - _CELL for side in images[0].shape[-2:])
+    top, left = torch.randint(
+        _CELL + 1, (2,), generator=generator, device=generator.device
+    ).tolist()
     return [image[..., top : top + height, left : left + width] for image in images]

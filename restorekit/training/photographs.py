@@ -7,23 +7,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from restorekit.errors import UsageError
+from restorekit.images import frames, quantise
+from restorekit.images.formats import FORMATS
 
 GRID = 32
 """Pixels between the corners of the crops that are weighed."""
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+_SUFFIXES = {suffix for format in FORMATS if not format.light for suffix in format.suffixes}
 
 
 def find(folders: Iterable[Path]) -> list[Path]:
     """Every picture below the folders, sorted; UsageError where there is none."""
     folders = list(folders)
-    found = sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for f in folders for p in f.rglob("*") if p.suffix.lower() in _SUFFIXES)
     if not found:
         named = ", ".join(str(folder) for folder in folders)
         raise UsageError(f"no pictures under {named}; give --data a folder of photographs")
@@ -42,17 +43,14 @@ def hold_back(paths: Sequence[Path], count: int) -> tuple[list[Path], list[Path]
 
 
 def load(paths: Sequence[Path]) -> list[Tensor]:
-    """Pictures as (3, H, W) uint8."""
+    """Pictures as (3, H, W) uint8, upright; of several frames or pages the first. Raises ImageError."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(_load, paths))
 
 
 def _load(path: Path) -> Tensor:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        pixels = np.array(image.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    pixels = torch.from_numpy(quantise(next(frames(path)).color, 8)).permute(2, 0, 1)
+    return pixels.expand(3, -1, -1).contiguous()
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,9 @@ class Perceptual:
     """The sharp look's part of each batch and the weights of its losses.
 
     share: of the batch; 1: the network learns only what the number "look" adds to its weights (`rank`),
-    and the faithful look stays as it was. coarse: L1 between 4×4 means. lattice: L1 between the means,
-    over 8×8 of the network's cells, of each of a cell's pixels: what repeats from cell to cell is no
-    texture. spectrum: of how far the power of each frequency is from the original's. widths: of the
-    discriminator's layers.
+    and the faithful look stays as it was. coarse: L1 between 4×4 means. lattice: L1 between what
+    repeats every 4 pixels, which is no texture but the network's cells. spectrum: of how far the power
+    of each frequency is from the original's. widths: of the discriminator's layers.
     """
 
     share: float = 0.5

@@ -135,3 +135,16 @@ def test_a_method_that_refuses_a_picture_names_it() -> None:
 
     with pytest.raises(UsageError, match="p0, fill: nothing is white"):
         evaluate([case()], {"fill": refuses}, ["psnr"])
+
+
+def test_where_the_input_was_rounded_up_a_method_makes_all_of_it() -> None:
+    """Resampled to the truth's size instead, it would lie askew on it."""
+    low, truth = noise(25, 32), noise(97, 125)
+    asked = []
+
+    def method(c, size):
+        asked.append(size)
+        return np.repeat(np.repeat(as_rgb(c.picture), 4, 0), 4, 1)
+
+    evaluate([Case("a", {"image": from_array(low)}, truth)], {"four": method}, ["psnr"], scale=4)
+    assert asked == [(100, 128)]

@@ -107,7 +107,9 @@ def test_we_read_the_sixteen_bits_of_others(tmp_path: Path, suffix: str, compres
 
 @pytest.mark.user("B9")
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("layout", ["strips", "tiles", "premultiplied", "white is zero"])
+@pytest.mark.parametrize(
+    "layout", ["strips", "tiles", "premultiplied", "white is zero", "and alpha"]
+)
 def test_tiff_in_all_its_layouts(tmp_path: Path, order: str, layout: str) -> None:
     tifffile = pytest.importorskip("tifffile")
     samples = np.random.default_rng(6).integers(0, 65536, (70, 50, 4)).astype(np.uint16)
@@ -115,6 +117,14 @@ def test_tiff_in_all_its_layouts(tmp_path: Path, order: str, layout: str) -> Non
     if layout == "white is zero":
         tifffile.imwrite(path, samples[..., 0], photometric="miniswhite", byteorder=order)
         seen = 65535 - np.rint(read(path).color[..., 0] * 65535.0)
+        np.testing.assert_array_equal(seen, samples[..., 0])
+    elif layout == "and alpha":
+        given = {"photometric": "miniswhite", "byteorder": order, "extrasamples": ["unassalpha"]}
+        tifffile.imwrite(path, samples[..., :2], planarconfig="contig", **given)
+        found = read(path)
+        assert found.alpha is not None
+        np.testing.assert_array_equal(np.rint(found.alpha * 65535.0), samples[..., 1])
+        seen = 65535 - np.rint(found.color[..., 0] * 65535.0)
         np.testing.assert_array_equal(seen, samples[..., 0])
     elif layout == "premultiplied":
         alpha = samples[..., 3:] | 0x8000
@@ -220,3 +230,14 @@ def test_a_large_tiff_has_wide_offsets(tmp_path: Path, monkeypatch: pytest.Monke
     write(source, tmp_path / "a.tif")
     assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
     np.testing.assert_array_equal(read(tmp_path / "a.tif").color, source.color)
+
+
+def test_a_predictor_says_nothing_of_what_is_not_predicted(tmp_path: Path) -> None:
+    """libtiff looks at the tag where LZW, deflate or zstd are used, and nowhere else."""
+    samples = np.full((9, 20), 1000, np.uint16)
+    Image.fromarray(samples).save(tmp_path / "a.tif", tiffinfo={317: 2})
+    with Image.open(tmp_path / "a.tif") as file:
+        assert (file.tag_v2[259], file.tag_v2[317]) == (1, 2)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(
+        np.rint(read(tmp_path / "a.tif").color[..., 0] * 65535.0), samples
+    )

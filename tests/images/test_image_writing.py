@@ -12,9 +12,19 @@ from image_samples import SRGB, SUFFIXES, exif_blob, picture, ramp
 from PIL import Image
 
 from restorekit.errors import ImageError, UsageError
-from restorekit.images import Metadata, Picture, quantise, read, to_like, write
+from restorekit.images import (
+    Metadata,
+    Picture,
+    quantise,
+    read,
+    source,
+    to_like,
+    write,
+    write_frames,
+)
 from restorekit.images import encode as encode_module
 from restorekit.images.jpeg import quality_of
+from restorekit.images.picture import TiffCoding
 from restorekit.images.writer import part_path
 
 
@@ -254,3 +264,12 @@ def test_a_float_picture_takes_the_deepest_samples(tmp_path: Path) -> None:
     )
     assert len(np.unique(read(tmp_path / "a.png").color)) == 3000
     assert "floating-point source was rounded" in write(deep, tmp_path / "a.jpg")[0]
+
+
+def test_a_file_longer_than_one_of_its_pages_would_be_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_SMALL", 0)
+    page = picture(metadata=Metadata(tiff=TiffCoding("none")))
+    write_frames([page] * 20, tmp_path / "a.tif")
+    assert (tmp_path / "a.tif").stat().st_size > 32 * page.width * page.height

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from restorekit.errors import ImageError, UsageError
-from restorekit.images import read
+from restorekit.images import probe, read
 from restorekit.images.exr import HALF_TOP, plain_exr, read_exr, write_exr
 from restorekit.images.exr_layers import find, layers, planes, with_planes
 from restorekit.images.exr_whole import check_whole
@@ -199,7 +199,7 @@ def test_a_stopped_writer_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[s
     path = named(tmp_path / "a.exr", *rgb(""))
     data = path.read_bytes()
     with path.open("rb") as file:
-        assert check_whole(file) == 1
+        assert len(check_whole(file)) == 1
     start = data.index(int.to_bytes(data.index(b"\xfd\xff\xff\xff", 330), 8, "little"))
     path.write_bytes(data[:start] + bytes(16) + data[start + 16 :])
     with pytest.raises(ImageError, match="the file ends early"):
@@ -228,7 +228,7 @@ def test_whole_files_are_whole(
     values = np.random.default_rng(0).random(size).astype(np.float16)
     OpenEXR.File(header, dict.fromkeys("RGB", values)).write(str(tmp_path / "a.exr"))
     with (tmp_path / "a.exr").open("rb") as file:
-        assert check_whole(file) == 1
+        assert len(check_whole(file)) == 1
     (tmp_path / "b.exr").write_bytes((tmp_path / "a.exr").read_bytes()[:-1])
     with (tmp_path / "b.exr").open("rb") as file, pytest.raises(EOFError):
         check_whole(file)
@@ -264,3 +264,16 @@ def test_a_folder_that_is_not_there_is_one_sentence(varied: Path, tmp_path: Path
 def test_values_of_another_size_are_refused(varied: Path) -> None:
     with pytest.raises(UsageError, match="no channel 'R' of shape"):
         read_exr(varied).replaced(0, {"R": np.zeros((2, 2), np.float32)})
+
+
+def test_a_file_of_too_many_pixels_is_refused_before_any_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = named(tmp_path / "a.exr", *rgb("ViewLayer.Combined"))
+    with path.open("rb") as file:
+        ((height, width),) = check_whole(file)
+    assert probe(path, max_pixels=height * width).width == width
+    monkeypatch.setattr(OpenEXR, "File", None)  # what decodes
+    for look in (probe, read):
+        with pytest.raises(ImageError, match=f"{width} x {height} = {height * width:,} pixels"):
+            look(path, max_pixels=height * width - 1)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from restorekit.errors import ImageError
+from restorekit.images import read
 from restorekit.images.exr_display import from_display, to_display
+from restorekit.images.failures import CutShortError
 from restorekit.images.pfm import read_pfm, write_pfm
 
 
@@ -36,8 +38,8 @@ def test_another_program_reads_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.pfm"
     with path.open("wb") as file:
         write_pfm(file, light(3))
-    read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    np.testing.assert_array_equal(read[..., ::-1], light(3))
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found[..., ::-1], light(3))
 
 
 @pytest.mark.parametrize(
@@ -56,9 +58,10 @@ def test_a_bad_header_is_told(data: bytes) -> None:
         read_pfm(io.BytesIO(data))
 
 
-def test_an_early_end_is_told() -> None:
-    with pytest.raises(ImageError, match="ends early: 100 of 420"):
-        read_pfm(io.BytesIO(b"PF\n5 7\n-1.0\n" + bytes(100)))
+def test_an_early_end_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.pfm").write_bytes(b"PF\n5 7\n-1.0\n" + bytes(100))
+    with pytest.raises(CutShortError, match=r"a\.pfm .* ends early \(truncated at 112 bytes\)"):
+        read(tmp_path / "a.pfm")
 
 
 def test_the_display_curve_is_undone() -> None:

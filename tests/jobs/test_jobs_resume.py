@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from outer_kit import Run, noise, pixels_of, save, tree, write_model
+from PIL import Image
 
 from restorekit.jobs import manifest as jobs_manifest
 from restorekit.jobs.manifest import Manifest, content
@@ -128,7 +129,7 @@ def test_an_option_that_is_taken_back_makes_the_first_results_again(
 
 
 @pytest.mark.user("C5")
-def test_a_result_that_is_gone_or_damaged_is_made_again(
+def test_a_result_that_is_gone_or_cut_short_is_made_again(
     upscale: Run, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -138,7 +139,7 @@ def test_a_result_that_is_gone_or_damaged_is_made_again(
     (out / "sub" / "c.png").write_bytes(whole["sub/c.png"][:200])
     ran = upscale(folder, "-o", out)
     assert counts(2, 1) in ran.err
-    assert "c.png: its result was damaged and is made anew" in ran.err
+    assert "c.png: its result was cut short and is made anew" in ran.err
     assert tree(out) == whole
 
 
@@ -154,6 +155,35 @@ def test_what_a_person_made_of_a_result_is_left(upscale: Run, folder: Path, tmp_
         assert pixels_of(out / "a.png").shape == (8, 8, 3)
     assert counts(3, 0) in upscale(folder, "-o", out, "--overwrite").err
     assert tree(out) == whole
+
+
+def test_any_kind_of_file_that_a_person_made_of_a_result_is_left(
+    upscale: Run, folder: Path, tmp_path: Path
+) -> None:
+    """Pages, inks without a profile: what is not read as a picture is no damage."""
+    out = tmp_path / "out"
+    upscale(folder, "-o", out)
+    grey = Image.new("L", (8, 8))
+    grey.save(out / "a.png", "TIFF", save_all=True, append_images=[grey])
+    Image.new("CMYK", (8, 8)).save(out / "b.jpg")
+    (out / "sub" / "c.png").write_bytes(b"a note")
+    mine = tree(out)
+    ran = upscale(folder, "-o", out)
+    assert counts(0, 3) in ran.err
+    assert "its result was changed after it was made; it is left" in ran.err
+    assert tree(out) == mine
+
+
+def test_results_of_one_length_and_time_are_told_apart(upscale: Run, tmp_path: Path) -> None:
+    """A BMP's length does not depend on what is in it, and its time is the source's."""
+    save(tmp_path / "in" / "a.bmp", noise(20, 30))
+    out = tmp_path / "out"
+    made = []
+    for strength, done in ((1, 1), (0.5, 1), (1, 1), (1, 0), (0.5, 1), (0.5, 0)):
+        ran = upscale(tmp_path / "in", "-o", out, "--strength", strength)
+        assert counts(done, 1 - done) in ran.err, ran.err
+        made.append((out / "a.bmp").read_bytes())
+    assert made[0] == made[2] == made[3] != made[1] == made[4] == made[5]
 
 
 def test_a_file_that_no_run_made_is_left(upscale: Run, folder: Path, tmp_path: Path) -> None:

@@ -160,6 +160,20 @@ def test_the_plan_says_what_was_found(run: Run, tmp_path: Path) -> None:
     assert facts["noise"] > 0
 
 
+@pytest.mark.parametrize("blurred", [True, False])
+def test_a_picture_decides_for_its_alpha_and_its_further_frames(blurred: bool) -> None:
+    import restorekit_deblur as plugin
+
+    options = plugin.TASK.check_options({"iterations": 1})
+    image = seen(field(128), "motion", 11, 60) if blurred else field(128)
+    plan = plugin.restorekit_prepare({"image": image}, options)
+    assert (plan.areas == ()) is not blurred
+    other = seen(field(128), "disc", 4, 0)
+    again = plugin.restorekit_prepare({"image": other}, {**options, **plan.settled})
+    assert (again.settled, again.areas) == (plan.settled, plan.areas)
+    assert plan.settled != plugin.restorekit_prepare({"image": other}, options).settled
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "extent", "angle"), [("gaussian", 1.6, 0.0), ("motion", 13.0, 110.0)]

@@ -95,20 +95,20 @@ def test_what_judges_sees_one_window_of_all() -> None:
     assert corners == {(top, left) for top in range(5) for left in range(5)}
 
 
-@pytest.mark.parametrize("factor", [2, 4])
-def test_a_lattice_is_what_repeats_from_cell_to_cell(factor: int) -> None:
+@pytest.mark.parametrize("period", [2, 4])
+def test_a_lattice_is_what_repeats_from_cell_to_cell(period: int) -> None:
     generator = torch.Generator().manual_seed(1)
-    pattern = torch.randn(1, 3, factor, factor, generator=generator)
-    count = 64 // factor
-    assert float(repeated(pattern.repeat(1, 1, count, count), factor)) == pytest.approx(
+    pattern = torch.randn(1, 3, period, period, generator=generator)
+    count = 64 // period
+    assert float(repeated(pattern.repeat(1, 1, count, count))) == pytest.approx(
         float(pattern.abs().mean()), rel=1e-5
     )
     # Of white noise, the means of 64 have an eighth of its deviation.
     noise = torch.randn(16, 3, 64, 64, generator=generator)
     expected = (2 / torch.pi) ** 0.5 / 8
-    assert float(repeated(noise, factor)) == pytest.approx(expected, rel=0.1)
+    assert float(repeated(noise)) == pytest.approx(expected, rel=0.1)
     third = (torch.arange(64) % 3 == 0).float() - 1 / 3  # a period that is not the cells'
-    assert float(repeated(third.expand(1, 3, 64, 64), factor)) < 0.06
+    assert float(repeated(third.expand(1, 3, 64, 64))) < 0.06
 
 
 def test_the_spectral_gap_is_the_logarithm_of_the_ratio_of_powers() -> None:

@@ -50,6 +50,25 @@ def test_pictures_are_found_below_the_folders_and_loaded_as_rgb(tmp_path: Path) 
         photographs.find([tmp_path / "empty"])
 
 
+def test_pictures_are_loaded_as_the_tasks_read_them(tmp_path: Path) -> None:
+    """16 bits are scaled, not cut; a camera's turn is undone; of several frames the first is taken."""
+    ramp = np.arange(0, 65536, 1024, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # shown turned a quarter to the right
+    flat = Image.fromarray(np.arange(0, 240, 2, dtype=np.uint8).reshape(8, 15))
+    flat.save(tmp_path / "turned.png", exif=turned)
+    flat.save(
+        tmp_path / "moving.webp", save_all=True, append_images=[flat.rotate(180)], lossless=True
+    )
+    deep, turn, moving = photographs.load(
+        [tmp_path / f"{n}" for n in ("deep.png", "turned.png", "moving.webp")]
+    )
+    assert torch.equal(deep[0], torch.from_numpy(np.rint(ramp / 257.0)).byte())
+    assert torch.equal(turn[0], torch.from_numpy(np.rot90(np.asarray(flat), -1).copy()))
+    assert torch.equal(moving[0], torch.from_numpy(np.asarray(flat).copy()))
+
+
 def test_pictures_held_back_spread_over_the_classes() -> None:
     names = [Path(f"{kind}-{i:02}.jpg") for kind in ("cat", "dog", "owl", "yak") for i in range(25)]
     kept, held = photographs.hold_back(names, 8)

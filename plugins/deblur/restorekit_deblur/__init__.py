@@ -92,15 +92,16 @@ def restorekit_prepare(
         known = dict(zip(("shape", "blur", "angle"), found, strict=True))
     noise = splitting.noise_level(image) if noise is None else noise
     size, facts = (image.shape[-2], image.shape[-1]), {**known, "noise": round(noise, 2)}
+    decided = {**known, "noise": noise}
     if found == estimate.SHARP:
-        return rk.Plan(size, facts, image, areas=())  # it stays as it is
+        return rk.Plan(size, facts, image, areas=(), settled=decided)  # it stays as it is
     if iteration > 1 and "stage" not in inputs:
         return rk.Stage(inputs, {**options, **known, "iteration": iteration - 1})
     kernel = kernels.of_shape(*found) if found else kernels.of_picture(inputs["kernel"])
     level = splitting.levels(noise, last)[iteration - 1]
     source = splitting.solved(image, inputs.get("stage", image), kernel, noise / level)
     source = splitting.noised(source, level, iteration)
-    return rk.Plan(size, facts, source)
+    return rk.Plan(size, facts, source, settled=decided)
 
 
 @rk.hookimpl

@@ -52,9 +52,9 @@ def completed(
     """What is given of a blur and, of the rest, the likeliest in a picture (1, C, H, W) in [−1, 1].
 
     Extents are found from 0.75 to 5.4 (Gaussian), 1.5 to 10 (disc) and 5 to 35 pixels (motion), as far
-    as an eighth of the picture's shorter side, angles from 0 to 180 degrees.
+    as an eighth of the picture's shorter side, angles from 0 to 180 degrees. SHARP, given, is answered.
     """
-    if shape and extent and (shape != "motion" or angle is not None):
+    if shape and extent is not None and (shape != "motion" or angle is not None):
         return Blur(shape, extent, angle or 0.0)
     unseen = Blur(shape or "gaussian", extent, angle or 0.0) if extent else SHARP
     side = min(_BLOCK, 1 << min(image.shape[-2:]).bit_length() - 1)
