@@ -24,7 +24,7 @@ import rivals
 import samplers
 import speed
 
-from restorekit.cli import memory
+from restorekit import device as devices
 from restorekit.cli.scores import section, write_json, write_page
 from restorekit.evaluation import BASELINES, Results, machine
 from restorekit.models.store import read_card
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     # Before the run: --out may be the same file.
     baseline = _read(given.baseline) if given.baseline else None
-    memory.keep()  # as the command line's own process does
+    devices.keep_freed_memory()  # as a restorer does
     run = Run(given.suite, given.model, given.only)
     SUITES[given.suite](run)
     if given.out and given.out.exists():

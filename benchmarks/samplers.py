@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from speed import MEGAPIXEL, bare_call, paired, restorer
 
-from restorekit.cli import memory
+from restorekit import device as devices
 from restorekit.engine.loop import sample
 from restorekit.engine.path import PATHS
 from restorekit.engine.samplers import SAMPLERS, count_evaluations
@@ -45,7 +45,7 @@ def overhead(steps: int = 10, runs: int = 7) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    memory.keep()  # as the command does
+    devices.keep_freed_memory()  # as a restorer does
     shares = overhead(*(int(word) for word in sys.argv[1:]))
     print("sampler                share  least  greatest  ms a call")
     for name, row in shares.items():

@@ -130,7 +130,10 @@ def _condition(answer: Any, arguments: Mapping[str, Any]) -> str:
         images["known values"], images["known mask"] = answer.known
     box = arguments["box"]
     wrong = (_image(name, image, (box.height, box.width)) for name, image in images.items())
-    return next(filter(None, wrong), "")
+    if sentence := next(filter(None, wrong), ""):
+        return sentence
+    channels = images["known mask"].shape[1] if answer.known else 1
+    return "" if channels == 1 else f"gives a known mask of {channels} channels, not of one"
 
 
 def _image(name: str, value: Any, size: Sequence[int]) -> str:

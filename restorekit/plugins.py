@@ -7,6 +7,7 @@ works.
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import inspect
 import os
@@ -214,10 +215,21 @@ def check_signatures(plugin: object, label: str) -> None:
 
     Raises PluginError with the signature found and the one expected.
     """
+    hooks = [name for name in dir(hookspecs) if name.startswith("restorekit_")]
     for name in dir(plugin):
         specification = getattr(hookspecs, name, None)
         function = getattr(plugin, name, None)
-        if not name.startswith("restorekit_") or not callable(function) or specification is None:
+        if not name.startswith("restorekit_") or not callable(function):
+            continue
+        if specification is None and hasattr(function, "restorekit_impl"):
+            like = difflib.get_close_matches(name, hooks, 1)
+            meant = (
+                f"; did its author mean {like[0]}?"
+                if like
+                else f"; the hooks are {', '.join(hooks)}"
+            )
+            raise PluginError(f"plugin {label}: there is no hook {name}{meant}", label)
+        if specification is None:
             continue
         found, expected = (
             f"{name}{inspect.signature(function)}",
@@ -290,12 +302,20 @@ def is_taken_in_python(name: str) -> bool:
 
 
 def models() -> tuple[dict[str, Path], tuple[str, ...]]:
-    """(every installed model by name, one sentence for each plugin that could not be asked)."""
-    found: dict[str, Path] = {}
+    """(every installed model by name, one sentence for each plugin that could not be asked, and for each
+    model that has the name of another: restorekit's own comes first, and a task its own model)."""
+    found: dict[str, tuple[Listing, Path]] = {}
     answers, problems = _asked(lambda hooks: hooks.restorekit_models)
-    for _, answer in answers:
-        found |= {name: path for name, path in answer.items() if name not in found}
-    return found, problems
+    clashes = []
+    for listing, answer in sorted(answers, key=lambda pair: pair[0].distribution != "restorekit"):
+        for name, path in answer.items():
+            other, _ = found.setdefault(name, (listing, path))
+            if other != listing:
+                clashes.append(
+                    f"plugin {listing}: its model {name!r} has the name of one of {other}, which is "
+                    "taken; its author must rename it"
+                )
+    return {name: path for name, (_, path) in found.items()}, (*problems, *clashes)
 
 
 def metrics() -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,21 @@ RESERVED_OPTIONS = frozenset(
     {"look", "fidelity", "strength", "steps", "seed", "tile", "device", "model"}
     | {"photos", "out", "format", "quality", "overwrite", "quiet", "help", "suffix", "shard"}
     | {"plan", "max_pixels", "strip", "provenance", "image", "alpha", "stage", "degradation"}
+    | {
+        "samples",
+        "no_provenance",
+        "data",
+        "inputs",
+        "degrade",
+        "against",
+        "metrics",
+        "json",
+        "report",
+    }
+    | {"looks"}
 )
-"""What every task's command has already; no task can have an option named so."""
+"""What the commands of every task have already, its evaluation too; no task can have an option named
+so."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,12 @@ class Option:
             raise UsageError(
                 f"option {self.name!r} is of kind {self.kind!r}; give float, int, str, bool, 'size' or "
                 "'area'"
+            )
+        words = isinstance(self.choices, tuple) and all(isinstance(c, str) for c in self.choices)
+        if not words or (self.choices and self.kind is not str):
+            raise UsageError(
+                f"option {self.name!r} has the choices {self.choices!r}; give a tuple of words, to an "
+                "option of kind str"
             )
         self.check(self.default)
 
@@ -147,6 +166,14 @@ class Input:
     required: bool = False
     words: str = ""
 
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.words)
+        except re.error as error:
+            raise UsageError(
+                f"input {self.name!r} has the words {self.words!r}, no regular expression: {error}"
+            ) from error
+
     def is_word(self, value: object) -> bool:
         """Whether a value is one of the words rather than a path or an image."""
         return isinstance(value, str) and bool(self.words) and bool(re.fullmatch(self.words, value))
@@ -195,6 +222,12 @@ class Task:
             raise UsageError(f"task name {self.name!r}: use lower-case letters, digits and dashes")
         if not isinstance(self.spec, int):
             raise UsageError(f"task {self.name}: spec is {self.spec!r}, not a whole number")
+        for what in ("options", "companions", "looks", "exclusive", "needed", "degradations"):
+            given = getattr(self, what)
+            if isinstance(given, str) or not isinstance(given, Sequence):
+                raise UsageError(
+                    f"task {self.name}: its {what} are no tuple; write (…,) around one alone, too"
+                )
         if not self.looks or not set(self.looks) <= set(LOOKS):
             raise UsageError(f"task {self.name}: looks are {self.looks!r}, not of {LOOKS}")
         if not self.degradations:
@@ -212,10 +245,11 @@ class Task:
                 raise UsageError(
                     f"option name {min(clash)!r} of degradation {degradation.name} is taken already"
                 )
+        denied = {f"no_{option.name}" for option in self.options if option.kind is bool}
         for name in names:
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise UsageError(f"option name {name!r} of task {self.name} is no identifier")
-            if name in RESERVED_OPTIONS or names.count(name) > 1:
+            if name in RESERVED_OPTIONS | denied or names.count(name) > 1:
                 raise UsageError(
                     f"option name {name!r} of task {self.name} is taken already; rename it"
                 )

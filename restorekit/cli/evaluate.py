@@ -96,14 +96,10 @@ OWN: list[click.Parameter] = [
 
 
 def task_evaluation(loaded: LoadedTask) -> click.Command:
-    """`restorekit evaluate <task>`, with the task's options before the evaluation's own.
-
-    A task's option that is named as one of the evaluation's keeps its default.
-    """
+    """`restorekit evaluate <task>`, with the task's options before the evaluation's own."""
     from restorekit.cli.task import click_option
 
-    taken = {flag for option in OWN for flag in option.opts}
-    own = [o for o in loaded.task.options if "--" + o.name.replace("_", "-") not in taken]
+    own = loaded.task.options
 
     def callback(**values: Any) -> int:
         task_options = {option.name: values.pop(option.name) for option in own}
@@ -265,6 +261,8 @@ def input_folders(loaded: LoadedTask, given: Sequence[str]) -> dict[str, Path]:
     for text in given:
         name, sign, folder = text.partition("=")
         named = bool(sign) and name in names
+        if sign and not named and name.isidentifier() and not Path(text).exists():
+            raise UsageError(f"--inputs {text!r}: there is no input {name}; of {', '.join(names)}")
         key, place = (name, folder) if named else (names[0], text)
         if not place:
             raise UsageError(f"--inputs {text!r} names no folder; write {key}=DIR")

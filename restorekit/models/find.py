@@ -16,13 +16,21 @@ def find(name_or_file: str, hooks: Any = None) -> Path:
     """
     for own in hooks.restorekit_models() if hooks else ():
         if name_or_file in own:
-            return own[name_or_file]
+            return _there(name_or_file, own[name_or_file])
     installed, problems = plugins.models()
     if name_or_file in installed:
-        return installed[name_or_file]
+        return _there(name_or_file, installed[name_or_file])
     path = Path(name_or_file)
     if path.is_file():
         return path
     known = ", ".join(sorted(installed)) or "none"
     text = f"no model or file {name_or_file!r}; installed models: {known}"
     raise ModelError("; ".join([text, *problems]))
+
+
+def _there(name: str, file: Path) -> Path:
+    if not file.is_file():
+        raise ModelError(
+            f"the plugin of model {name!r} says it is in {file}, where no file is; install it again"
+        )
+    return file

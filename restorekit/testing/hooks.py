@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -122,17 +122,28 @@ def options_are_read(subject: Subject) -> str:
 
 
 def windows_agree(subject: Subject) -> str:
-    """The condition of a window is the crop of the condition of the whole, bit for bit."""
-    hooks = subject.loaded.hooks
+    """The condition of a window is the crop of the condition of the whole, bit for bit; with every
+    choice and flag of the task, too."""
     plan = planned(subject.usual, subject.usual_case)
-    whole = hooks.restorekit_condition(plan=plan, box=Box(0, 0, *plan.size))
-    for box in _windows(plan.size):
-        part = hooks.restorekit_condition(plan=plan, box=box)
-        different = _difference(part, whole.crop(*box))
-        demand(not different, f"{different} of window {tuple(box)} is not the whole's crop")
-    again = hooks.restorekit_condition(plan=plan, box=Box(0, 0, *plan.size))
-    demand(not _difference(again, whole), "the same window answers differently when asked again")
+    _agree(subject, plan, "")
+    case = small(subject.usual_case, 96, 80)
+    for option in subject.task.options:
+        for value in _allowed(option) if option.choices or option.kind is bool else ():
+            if value != option.default:
+                with suppress(RestoreError):  # a sentence: it may not fit the picture
+                    other = planned(subject.restorer(**{option.name: value}), case)
+                    _agree(subject, other, f"with {option.name}={value!r}, ")
     return f"{len(_windows(plan.size))} windows of {plan.size[0]} x {plan.size[1]}"
+
+
+def _agree(subject: Subject, plan: Plan, given: str) -> None:
+    condition, everything = subject.loaded.hooks.restorekit_condition, Box(0, 0, *plan.size)
+    whole = condition(plan=plan, box=everything)
+    for box in _windows(plan.size):
+        different = _difference(condition(plan=plan, box=box), whole.crop(*box))
+        demand(not different, f"{given}{different} of window {tuple(box)} is not the whole's crop")
+    again = _difference(condition(plan=plan, box=everything), whole)
+    demand(not again, f"{given}the same window answers differently when asked again")
 
 
 def _windows(size: tuple[int, int]) -> list[Box]:

@@ -67,10 +67,12 @@ def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> di
     larger = replace(old, widths=new.widths, blocks=new.blocks, rank=old.rank or new.rank)
     same = larger == new and not old.attention
     if not (same and new.widths[: len(old.widths)] == old.widths and _has_room(old, new)):
+        others = replace(old, widths=new.widths, blocks=new.blocks, rank=new.rank).to_dict()
+        apart = [f"{key} {value}" for key, value in new.to_dict().items() if others[key] != value]
         raise ModelError(
             f"a network of widths {old.widths} and blocks {old.blocks} cannot grow into one of widths "
-            f"{new.widths} and blocks {new.blocks}: levels and blocks can be added, all else must be "
-            "the same"
+            f"{new.widths} and blocks {new.blocks}{' with other ' * bool(apart)}{', '.join(apart)}: "
+            "levels and blocks can be added, all else must be the same"
         )
     result = {
         key: value.zero_() if key.endswith(_ZERO) or key.startswith("up.") else value

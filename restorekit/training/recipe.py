@@ -94,6 +94,18 @@ class Recipe:
             )
         if not 0 <= self.relative_above < math.inf:
             raise UsageError(f"recipe: relative_above {self.relative_above}: give 0 or more")
+        rates = ("learning_rate", "matrix_learning_rate", "matrix_decay", "warmup", "clip")
+        for name in ("deviation", *rates):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf or (value == 0 and name in ("deviation", "clip")):
+                least = "above 0" if name in ("deviation", "clip") else "of 0 or more"
+                raise UsageError(f"recipe: {name} {value:g}: give a number {least}")
+        shares = ("average", "start_share", "quiet_share", "drawn_share", "grey_share")
+        for name in shares:
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(
+                    f"recipe: {name} {getattr(self, name):g}: give a number from 0 to 1"
+                )
         if self.crop < 2:
             raise UsageError(f"recipe: crop {self.crop} is too small; give 2 pixels or more")
         if self.perceptual and self.accumulate > 1:

@@ -132,6 +132,13 @@ BREAKS: dict[str, tuple[str, str, str, str]] = {
         "windows",
         "the source of window (0, 0, 1, 1) is not the whole's crop",
     ),
+    "a window by itself, for one choice": (
+        "    source = image[..., rows, columns] - light\n",
+        "    part = image[..., rows, columns]\n"
+        "    source = part - light + (light > 0.2) * part.mean()\n",
+        "windows",
+        "with way='steep', the source of window (0, 0, 1, 1) is not the whole's crop",
+    ),
     "a condition that changes": (
         '{"scale": 1.0, "noise": 0.0})',
         '{"scale": 1.0, "noise": float(len(CALLS)), **(CALLS.append(1) or {})})',

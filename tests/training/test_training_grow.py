@@ -121,6 +121,12 @@ def test_what_cannot_grow_is_told_of(new: UNetConfig) -> None:
         grown(UNet(OLD).state_dict(), OLD, new)
 
 
+def test_what_differs_but_levels_and_blocks_is_named() -> None:
+    other = replace(OLD, numbers=("level",))
+    with pytest.raises(ModelError, match=r"with other numbers \('level',\): levels"):
+        grown(UNet(OLD).state_dict(), OLD, other)
+
+
 def test_a_run_starts_from_a_smaller_run(tmp_path: Path) -> None:
     """Its averaged weights, by the trainer: the first estimate is the smaller network's."""
     small = trainer(recipe())

@@ -224,6 +224,11 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
         ({"draws": [{"weight": 1.0}]}, ["options"]),
         ({"perceptual": {"lpip": 1.0}}, ["perceptual", "lpip"]),
         ({"perceptual": {"ramp": "long"}}, ["perceptual", "ramp"]),
+        ({"learning_rate": -1.0}, ["learning_rate -1: give a number of 0 or more"]),
+        ({"matrix_learning_rate": float("nan")}, ["matrix_learning_rate nan"]),
+        ({"deviation": 0.0}, ["deviation 0: give a number above 0"]),
+        ({"warmup": -2}, ["warmup -2"]),
+        ({"average": 2.0}, ["average 2: give a number from 0 to 1"]),
     ],
 )
 def test_a_wrong_recipe_names_its_source_and_the_key(change: dict, words: list[str]) -> None:
