@@ -80,7 +80,8 @@ def restorekit_correct(plan: Plan, box: Box, x0_hat: Tensor, t: float) -> Tensor
 def restorekit_finish(plan: Plan, box: Box, x0: Tensor) -> Tensor:
     """The window in the picture's own encoding, still in [−1, 1]; by default x0 itself.
 
-    Called once a window, after its last step. Promise: x0's shape; pixel by pixel, as `correct`.
+    Called once a window, after its last step; known pixels are in x0 already, and are what this makes
+    of them. Promise: x0's shape; pixel by pixel, as `correct`.
     """
     ...
 

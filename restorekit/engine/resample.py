@@ -57,7 +57,7 @@ def resample(
     window: tuple[int, int, int, int] | None = None,
     kernel: str = "bicubic",
 ) -> Tensor:
-    """An image (N, C, H, W) resampled to size (height, width), or one window of the result.
+    """An image (N, C, H, W) resampled to size (height, width), or one window of it, by `KERNELS`.
 
     window: (top, left, height, width) in output samples, inside `size`.
     """
