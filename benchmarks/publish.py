@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from restorekit import plugins
+from restorekit.cli.evaluate import weights
 from restorekit.models.find import find
 from restorekit.task import LOOKS
 from restorekit.training.export import annotate
@@ -125,6 +126,11 @@ def main() -> None:
     write(ROOT / "docs" / "benchmarks.md", speeds(found))
     for task in dict.fromkeys(record["task"] for record in found["quality"].values()):
         loaded = plugins.load(task)
+        scored = [r.get("weights") for r in found["quality"].values() if r["task"] == task]
+        if any(one != weights(loaded, None) for one in scored):
+            raise SystemExit(
+                f"{task}: not all was scored with the weights installed here: run it anew"
+            )
         annotate(find(loaded.task.model, loaded.hooks), card_scores(found, task))
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from restorekit import evaluation, plugins
 from restorekit.cli.demo import photographs
-from restorekit.cli.evaluate import restoring, sweep
+from restorekit.cli.evaluate import restoring, sweep, weights
 from restorekit.errors import ModelError, RestoreError
 from restorekit.evaluation import BASELINES, Case, Method, Results
 from restorekit.images import Picture, from_array
@@ -63,7 +63,11 @@ class Suite:
             self.metrics,
             scale=scale,
             keep=keep,
-            about={"task": self.task, "options": dict(options)},
+            about={
+                "task": self.task,
+                "weights": weights(loaded, model),
+                "options": dict(options),
+            },
             tell=_tell,
         )
 

@@ -162,8 +162,8 @@ def summary(results: Results) -> dict[str, Any]:
     for method in record["methods"].values():
         for metric in results.metrics:
             del method[metric]["values"]
-    kept = ("date", "task", "options", "cases", "data_sha256", "protocols", "methods", "not_run")
-    return {key: record[key] for key in kept}
+    kept = ("date", "task", "weights", "options", "cases", "data_sha256", "protocols", "methods")
+    return {key: record[key] for key in (*kept, "not_run")}
 
 
 def _read(record: Path) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def evaluate_task(
     about: dict[str, Any] = {
         "task": loaded.task.name,
         "options": dict(options),
-        "weights": _weights(loaded, model),
+        "weights": weights(loaded, model),
     }
     cases: Iterable[Case]
     if inputs:
@@ -277,7 +277,7 @@ def input_folders(loaded: LoadedTask, given: Sequence[str]) -> dict[str, Path]:
     return {name: found[name] for name in names if name in found}
 
 
-def _weights(loaded: LoadedTask, model: str | None) -> dict[str, str]:
+def weights(loaded: LoadedTask, model: str | None) -> dict[str, str]:
     """The name and the hash of the weights that are scored."""
     from restorekit.models import store
     from restorekit.models.find import find
