@@ -18,7 +18,7 @@ class RestoreError(Exception):
     """Base of every error that restorekit raises on purpose; its text is one clear sentence."""
 
 
-class UsageError(RestoreError):
+class UsageError(RestoreError, ValueError):
     """An option or an argument is out of range or contradicts another."""
 
 

@@ -1,7 +1,6 @@
 """Space-to-depth: the exact, invertible codec between pixels and a network's coarser grid.
 
-The grid is laid out channels_last, as convolutions like it, and pixels plane by plane; each direction
-is one copy.
+A grid lies channels_last, as convolutions like it, pixels plane by plane; each direction is one copy.
 """
 
 from __future__ import annotations

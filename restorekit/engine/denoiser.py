@@ -146,7 +146,7 @@ def x0_from(prediction: str, answer: Tensor, u_t: Tensor, path: Path, t: Tensor)
     """x̂0 from a prediction about u_t = α x0 + σ ε.
 
     epsilon: ε (Ho 2020). x0. v: α ε − σ x0 (Salimans 2022). flow: the velocity du/dt = α' x0 + σ' ε
-    (Lipman 2022). score: −ε/σ (Song 2021). ValueError for another word.
+    (Lipman 2022). score: −ε/σ (Song 2021). UsageError for another word.
     """
     alpha, _, sigma = (broadcast(c, u_t) for c in path.at(t))
     if prediction == "x0":
@@ -160,4 +160,4 @@ def x0_from(prediction: str, answer: Tensor, u_t: Tensor, path: Path, t: Tensor)
     if prediction == "flow":
         slope_alpha, _, slope_sigma = (broadcast(c, u_t) for c in path.slopes(t))
         return (slope_sigma * u_t - sigma * answer) / (slope_sigma * alpha - sigma * slope_alpha)
-    raise ValueError(f"prediction {prediction!r} is none of {', '.join(PREDICTIONS)}")
+    raise UsageError(f"prediction {prediction!r} is none of {', '.join(PREDICTIONS)}")

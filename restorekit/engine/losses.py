@@ -9,6 +9,7 @@ from torch import Tensor
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import PREDICTIONS, Predicting, number_rows
 from restorekit.engine.path import Path, broadcast
+from restorekit.errors import UsageError
 
 Weight = Callable[[Tensor], Tensor]
 """SNR = α²/σ² → λ, the weight of ε's squared error."""
@@ -42,7 +43,7 @@ WEIGHTS: Mapping[str, Weight] = {
 def target_of(prediction: str, x0: Tensor, noise: Tensor, path: Path, t: Tensor) -> Tensor:
     """What a perfect network answers for u_t = α x0 + σ ε; `x0_from` undoes it.
 
-    x0, noise: (N, C, H, W); t: () or (N,). ValueError for a prediction that is not known.
+    x0, noise: (N, C, H, W); t: () or (N,). UsageError for a prediction that is not known.
     """
     alpha, _, sigma = (broadcast(c, x0) for c in path.at(t))
     if prediction == "epsilon":
@@ -56,7 +57,7 @@ def target_of(prediction: str, x0: Tensor, noise: Tensor, path: Path, t: Tensor)
     if prediction == "flow":
         slope_alpha, _, slope_sigma = (broadcast(c, x0) for c in path.slopes(t))
         return slope_alpha * x0 + slope_sigma * noise
-    raise ValueError(f"prediction {prediction!r} is none of {', '.join(PREDICTIONS)}")
+    raise UsageError(f"prediction {prediction!r} is none of {', '.join(PREDICTIONS)}")
 
 
 def share_of_noise(prediction: str, path: Path, t: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restorekit.errors import UsageError
+
 
 class Coefficients(NamedTuple):
     """α, γ, σ at some times; float64 tensors of the shape of t."""
@@ -182,11 +184,11 @@ def vp_cosine_offset(*, offset: float = 0.008) -> Path:
 def from_betas(betas: Sequence[float] | Tensor) -> Path:
     """A discrete chain of T steps as a path: ᾱ at t = i/T is ∏_{j ≤ i} (1 − β_j); log-linear between.
 
-    betas: (T,), each in (0, 1], else ValueError. Step i of a paper that counts from 1 is at t = i/T.
+    betas: (T,), each in (0, 1], else UsageError. Step i of a paper that counts from 1 is at t = i/T.
     """
     steps = torch.as_tensor(betas, dtype=torch.float64)
     if not len(steps) or not ((steps > 0) & (steps <= 1)).all():
-        raise ValueError("betas are one number or more in (0, 1]")
+        raise UsageError("betas are one number or more in (0, 1]")
     total = torch.cat([steps.new_zeros(1), -torch.log1p(-steps).cumsum(0)])
 
     def decay(t: Tensor) -> Tensor:

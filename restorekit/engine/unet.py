@@ -16,13 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restorekit.engine import codec
+from restorekit.errors import UsageError
 
 
 @dataclass(frozen=True)
 class UNetConfig:
     """What a UNet is made of; written whole into a model's card.
 
-    Raises ValueError where the numbers contradict each other.
+    Raises UsageError where the numbers contradict each other.
     """
 
     channels: int = 3  # of the image that is predicted
@@ -41,17 +42,15 @@ class UNetConfig:
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
-            raise ValueError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
+            raise UsageError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
         if not self.widths or min(self.channels, self.factor, *self.widths) < 1:
-            raise ValueError("a network needs a level, and channels, factor and widths from 1 up")
+            raise UsageError("a network needs a level, and channels, factor and widths from 1 up")
         if self.norm_groups and any(w % self.norm_groups for w in self.widths):
-            raise ValueError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
+            raise UsageError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
         if not self.bias and (self.norm_groups or self.attention):
-            raise ValueError("a network without biases has neither GroupNorm nor attention")
-        if self.rank < 0:
-            raise ValueError(f"a rank of {self.rank}; give 0 or more")
-        if self.rank and "look" not in self.numbers:
-            raise ValueError('a rank is of the number "look", which the network is not told')
+            raise UsageError("a network without biases has neither GroupNorm nor attention")
+        if self.rank < 0 or (self.rank and "look" not in self.numbers):
+            raise UsageError(f'a rank of {self.rank}; give 0, or more with the number "look"')
 
     @property
     def stride(self) -> int:
@@ -122,12 +121,12 @@ class UNet(nn.Module):
         x: (N, channels, H, W), or None for zeros, which then cost nothing. concat: (N, concat, H, W);
         not looked at where config.concat is 0. One of the two is an image. t: (N,) or (1,) times in
         [0, 1]. numbers: (N or 1, len(config.numbers)). One row of t and numbers serves a whole batch,
-        and is folded into the weights. H and W are multiples of `config.stride`; ValueError otherwise.
+        and is folded into the weights. H and W are multiples of `config.stride`; UsageError otherwise.
         """
         images = [i for i in (x, concat if self.config.concat else None) if i is not None]
         (height, width), stride = images[0].shape[-2:], self.config.stride
         if height % stride or width % stride:
-            raise ValueError(f"size {(height, width)} is no multiple of the stride {stride}")
+            raise UsageError(f"size {(height, width)} is no multiple of the stride {stride}")
         factor, dtype = self.config.factor, images[0].dtype
         grid = codec.encode(images[0] if len(images) == 1 else torch.cat(images, 1), factor)
         # torch's convolution of one small float32 image rounds otherwise than of several or a large.

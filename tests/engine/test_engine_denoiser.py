@@ -236,5 +236,5 @@ def test_slopes_are_known_where_no_gradient_is_recorded() -> None:
 
 def test_an_unknown_prediction_is_named() -> None:
     (u,) = images(1, 1, 1, 2, 2)
-    with pytest.raises(ValueError, match="'noise' is none of epsilon, x0"):
+    with pytest.raises(UsageError, match="'noise' is none of epsilon, x0"):
         x0_from("noise", u, u, PATHS["vp"](), time(0.5))

@@ -42,7 +42,7 @@ def test_a_chain_that_ends_in_pure_noise_is_a_path() -> None:
 
 @pytest.mark.parametrize("beta", [0.0, -0.1, 1.5, math.nan])
 def test_betas_that_are_none_are_refused(beta: float) -> None:
-    with pytest.raises(ValueError, match="betas"):
+    with pytest.raises(UsageError, match="betas"):
         from_betas([0.1, beta])
 
 

@@ -21,6 +21,7 @@ from restorekit.engine.markov import (
 )
 from restorekit.engine.path import PATHS, from_betas
 from restorekit.engine.samplers import SAMPLERS, State
+from restorekit.errors import UsageError
 
 GRID = [0.0, 0.07, 0.3, 0.55, 0.8, 0.97]
 X0, Y, X_T, Z = images(4, 2, 3, 5, 7)
@@ -117,5 +118,5 @@ def test_ancestral_sampling_with_a_variance_of_one_s_own() -> None:
 
 
 def test_an_unknown_prediction_is_named() -> None:
-    with pytest.raises(ValueError, match="'noise' is none of epsilon"):
+    with pytest.raises(UsageError, match="'noise' is none of epsilon"):
         target_of("noise", X0, Z, PATHS["vp"](), torch.tensor(0.5))

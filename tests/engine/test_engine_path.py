@@ -25,6 +25,7 @@ from restorekit.engine.schedules import (
     time_of_log_snr,
     uniform_times,
 )
+from restorekit.errors import UsageError
 
 SUPERVISED = ("srdiff", "resshift", "ir_sde", "i2sb", "indi", "flow_from_source")
 INTERIOR = (0.02, 0.1, 0.37, 0.5, 0.81, 0.97)
@@ -293,5 +294,5 @@ def test_a_beta_of_one_ends_the_image_wherever_it_stands() -> None:
         assert (alpha[after] == 0).all()
         assert (sigma[after] == 1).all()
         assert (alpha[~after] > 0).all()
-    with pytest.raises(ValueError, match="one number or more"):
+    with pytest.raises(UsageError, match="one number or more"):
         from_betas([])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from restorekit.engine import codec
 from restorekit.engine.unet import Embedding, UNet, UNetConfig
+from restorekit.errors import UsageError
 
 TINY = UNetConfig(channels=2, concat=1, factor=2, widths=(4, 6), blocks=(1, 1), numbers=("a",))
 
@@ -174,9 +175,9 @@ def test_without_a_look_the_weights_are_as_they_were() -> None:
 
 
 def test_a_rank_without_a_look_is_refused() -> None:
-    with pytest.raises(ValueError, match='"look", which the network is not told'):
+    with pytest.raises(UsageError, match='0, or more with the number "look"'):
         replace(TINY, rank=2)
-    with pytest.raises(ValueError, match="a rank of -1; give 0 or more"):
+    with pytest.raises(UsageError, match="a rank of -1; give 0, or more"):
         replace(RANKED, rank=-1)
 
 
@@ -279,14 +280,14 @@ def test_space_to_depth_is_exact_and_keeps_cells_together() -> None:
 
 
 def test_configurations_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 widths but 1 block counts"):
+    with pytest.raises(UsageError, match="2 widths but 1 block counts"):
         UNetConfig(widths=(4, 8), blocks=(1,))
-    with pytest.raises(ValueError, match="are not multiples of 4"):
+    with pytest.raises(UsageError, match="are not multiples of 4"):
         UNetConfig(widths=(4, 6), blocks=(1, 1), norm_groups=4)
     with pytest.raises(TypeError, match="width"):
         UNetConfig.from_dict({"width": [4]})
     network, arguments = awake(TINY), inputs(TINY, 1, 18)
-    with pytest.raises(ValueError, match="no multiple of the stride 4"):
+    with pytest.raises(UsageError, match="no multiple of the stride 4"):
         network(*arguments)
 
 
