@@ -20,7 +20,7 @@ demo: $(VENV)/demo.stamp
 
 ## All tests, files side by side on the cores; make test ARGS="-k tiles" runs some.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --durations 15 $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --durations 15 $(ARGS)
 
 ## Style and types.
 lint: $(VENV)/dev.stamp

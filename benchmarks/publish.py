@@ -122,15 +122,15 @@ def write(page: Path, part: str) -> None:
 def main() -> None:
     """Publish one results file."""
     found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    tasks = {record["task"]: plugins.load(record["task"]) for record in found["quality"].values()}
+    for name, record in found["quality"].items():
+        if record.get("weights") != weights(tasks[record["task"]], None):
+            raise SystemExit(
+                f"{name} was scored with other weights than are installed: run it anew"
+            )
     write(ROOT / "README.md", figures(found))
     write(ROOT / "docs" / "benchmarks.md", speeds(found))
-    for task in dict.fromkeys(record["task"] for record in found["quality"].values()):
-        loaded = plugins.load(task)
-        scored = [r.get("weights") for r in found["quality"].values() if r["task"] == task]
-        if any(one != weights(loaded, None) for one in scored):
-            raise SystemExit(
-                f"{task}: not all was scored with the weights installed here: run it anew"
-            )
+    for task, loaded in tasks.items():
         annotate(find(loaded.task.model, loaded.hooks), card_scores(found, task))
 
 

@@ -293,16 +293,35 @@ def large_picture(height: int = 4000, width: int = 6000) -> dict[str, float]:
     }
 
 
+_MEASURED = (
+    "import resource, subprocess, sys; ran = subprocess.run(sys.argv[1:]); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(ran.returncode)"
+)
+
+
 def command(*arguments: str) -> tuple[float, float]:
     """Seconds of one `restorekit` from its start to its end, and GiB at its peak. RuntimeError where
     it fails."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "restorekit", *arguments, "--quiet"])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"restorekit {' '.join(arguments)}: exit code {process.returncode}")
-    return time.perf_counter() - started, usage.ru_maxrss / 2**20
+    # By a small process between: a child's peak begins at that of the process which it is begun from.
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            _MEASURED,
+            sys.executable,
+            "-m",
+            "restorekit",
+            *arguments,
+            "--quiet",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        raise RuntimeError(f"restorekit {' '.join(arguments)}: exit code {ran.returncode}")
+    return time.perf_counter() - started, int(ran.stdout.split()[-1]) / 2**20
 
 
 def start_up(runs: int = 9) -> dict[str, float]:

@@ -221,7 +221,8 @@ def check_signatures(plugin: object, label: str) -> None:
         function = getattr(plugin, name, None)
         if not name.startswith("restorekit_") or not callable(function):
             continue
-        if specification is None and hasattr(function, "restorekit_impl"):
+        marks = getattr(function, "restorekit_impl", None)
+        if specification is None and marks and not (marks["optionalhook"] or marks["specname"]):
             like = difflib.get_close_matches(name, hooks, 1)
             meant = (
                 f"; did its author mean {like[0]}?"
@@ -309,8 +310,8 @@ def models() -> tuple[dict[str, Path], tuple[str, ...]]:
     clashes = []
     for listing, answer in sorted(answers, key=lambda pair: pair[0].distribution != "restorekit"):
         for name, path in answer.items():
-            other, _ = found.setdefault(name, (listing, path))
-            if other != listing:
+            other, taken = found.setdefault(name, (listing, path))
+            if other != listing and taken != path:
                 clashes.append(
                     f"plugin {listing}: its model {name!r} has the name of one of {other}, which is "
                     "taken; its author must rename it"

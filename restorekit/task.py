@@ -68,7 +68,8 @@ class Option:
                 f"option {self.name!r} is of kind {self.kind!r}; give float, int, str, bool, 'size' or "
                 "'area'"
             )
-        words = isinstance(self.choices, tuple) and all(isinstance(c, str) for c in self.choices)
+        listed = isinstance(self.choices, Sequence) and not isinstance(self.choices, str)
+        words = listed and all(isinstance(choice, str) for choice in self.choices)
         if not words or (self.choices and self.kind is not str):
             raise UsageError(
                 f"option {self.name!r} has the choices {self.choices!r}; give a tuple of words, to an "
@@ -168,7 +169,7 @@ class Input:
 
     def __post_init__(self) -> None:
         try:
-            re.compile(self.words)
+            re.compile(self.words or "")
         except re.error as error:
             raise UsageError(
                 f"input {self.name!r} has the words {self.words!r}, no regular expression: {error}"
@@ -233,7 +234,7 @@ class Task:
         if not self.degradations:
             raise UsageError(f"task {self.name} has no degradations; leave them out for one")
         names = [own.name for own in (*self.options, *self.companions)]
-        strange = {name for group in self.exclusive + self.needed for name in group} - set(names)
+        strange = {name for group in (*self.exclusive, *self.needed) for name in group} - set(names)
         if strange:
             raise UsageError(
                 f"task {self.name} has no option {min(strange)!r} to exclude or to need"

@@ -76,6 +76,7 @@ def command(
     from restorekit.api import restored_stage
     from restorekit.training import drawn, export, photographs, plot, processes, trainer
 
+    devices.keep_freed_memory()
     processes.join()
     if threads:
         torch.set_num_threads(threads)
@@ -94,14 +95,14 @@ def command(
     training.data = export.describe(folders)
     paths, held_back = photographs.hold_back(photographs.find(folders), 20)
     click.echo(f"{len(paths)} photographs to train on, {len(held_back)} held back", err=True)
-    pictures = photographs.load(paths)
+    pictures = photographs.load(paths, _note)
     side = max(320, recipe.crop)
     drawings = drawn.draw_pictures(64, side, recipe.seed) if recipe.drawn_share else []
     corpus = photographs.Corpus.of(
         pictures, recipe.crop, training.device, drawn=drawings, drawn_share=recipe.drawn_share
     )
     finished = trainer.run(
-        training, corpus, photographs.load(held_back), out, time_limit=limit, tell=_tell
+        training, corpus, photographs.load(held_back, _note), out, time_limit=limit, tell=_tell
     )
     if processes.rank():
         return 0
@@ -116,6 +117,10 @@ def command(
     if not finished:
         click.echo(f"stopped at iteration {training.iteration}; go on with --resume", err=True)
     return 0
+
+
+def _note(sentence: str) -> None:
+    click.echo(f"note: {sentence}", err=True)
 
 
 def _tell(progress) -> None:

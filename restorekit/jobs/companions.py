@@ -57,7 +57,9 @@ def _beside(source: Source, name: str, given: Path) -> Path:
     if exact.is_file():
         return exact
     changed = exact.parent.stat().st_mtime_ns if exact.parent.is_dir() else 0
-    like = _by_stem(exact.parent, changed).get(exact.stem, [])
+    like = _by_stem(exact.parent, changed).get(exact.stem)
+    if like is None:  # a folder whose time was set back may hold more than its list
+        like = _by_stem.__wrapped__(exact.parent, changed).get(exact.stem, [])
     if len(like) == 1:
         return like[0]
     if like:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from restorekit.engine.conditioning import Condition
 from restorekit.engine.tiles import Box
 from restorekit.errors import PluginError, RestoreError, UsageError
 from restorekit.task import Option, Plan
-from restorekit.testing.promise import NotTried, Promise, demand
+from restorekit.testing.promise import Broken, NotTried, Promise, demand
 from restorekit.testing.subject import Subject, clean_batch, planned, restored, small
 
 NEARLY = 1e-6  # what the last bit of a vectorised function may change
@@ -129,20 +129,33 @@ def windows_agree(subject: Subject) -> str:
     case = small(subject.usual_case, 96, 80)
     for option in subject.task.options:
         for value in _allowed(option) if option.choices or option.kind is bool else ():
-            if value != option.default:
-                with suppress(RestoreError):  # a sentence: it may not fit the picture
-                    other = planned(subject.restorer(**{option.name: value}), case)
-                    _agree(subject, other, f"with {option.name}={value!r}, ")
+            if value == option.default:
+                continue
+            try:
+                other = planned(subject.restorer(**{option.name: value}), case)
+            except PluginError as error:
+                demand(False, f"with {option.name}={value!r}: {error}")
+            except RestoreError:
+                continue  # it is a sentence: the value may not fit the picture
+            else:
+                _agree(subject, other, f"with {option.name}={value!r}, ")
     return f"{len(_windows(plan.size))} windows of {plan.size[0]} x {plan.size[1]}"
 
 
 def _agree(subject: Subject, plan: Plan, given: str) -> None:
-    condition, everything = subject.loaded.hooks.restorekit_condition, Box(0, 0, *plan.size)
-    whole = condition(plan=plan, box=everything)
+    everything = Box(0, 0, *plan.size)
+
+    def condition(box: Box) -> Condition:
+        try:
+            return subject.loaded.hooks.restorekit_condition(plan=plan, box=box)
+        except RestoreError as error:
+            raise Broken(f"{given}window {tuple(box)}: {error}") from error
+
+    whole = condition(everything)
     for box in _windows(plan.size):
-        different = _difference(condition(plan=plan, box=box), whole.crop(*box))
+        different = _difference(condition(box), whole.crop(*box))
         demand(not different, f"{given}{different} of window {tuple(box)} is not the whole's crop")
-    again = _difference(condition(plan=plan, box=everything), whole)
+    again = _difference(condition(everything), whole)
     demand(not again, f"{given}the same window answers differently when asked again")
 
 

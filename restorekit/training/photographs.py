@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restorekit.errors import UsageError
+from restorekit.errors import ImageError, UsageError
 from restorekit.images import frames, quantise
 from restorekit.images.formats import FORMATS
 
@@ -42,14 +42,23 @@ def hold_back(paths: Sequence[Path], count: int) -> tuple[list[Path], list[Path]
     return kept, [path for i, path in enumerate(paths) if i in chosen]
 
 
-def load(paths: Sequence[Path]) -> list[Tensor]:
-    """Pictures as (3, H, W) uint8, upright; of several frames or pages the first. Raises ImageError."""
+def load(paths: Sequence[Path], tell: Callable[[str], None] = lambda _: None) -> list[Tensor]:
+    """Pictures as (3, H, W) uint8, upright; of several frames or pages the first.
+
+    tell: is given a sentence for each that cannot be read, and is left out.
+    """
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(_load, paths))
+        found = list(pool.map(_load, paths))
+    for error in (one for one in found if isinstance(one, ImageError)):
+        tell(f"{error}; it is left out")
+    return [one for one in found if isinstance(one, Tensor)]
 
 
-def _load(path: Path) -> Tensor:
-    pixels = torch.from_numpy(quantise(next(frames(path)).color, 8)).permute(2, 0, 1)
+def _load(path: Path) -> Tensor | ImageError:
+    try:
+        pixels = torch.from_numpy(quantise(next(frames(path)).color, 8)).permute(2, 0, 1)
+    except ImageError as error:
+        return error
     return pixels.expand(3, -1, -1).contiguous()
 
 
@@ -110,7 +119,7 @@ class Corpus:
         # A step of the grid or a little more, so that the last rows and columns are seen too.
         shifts = torch.randint(-16, GRID, (count, 2), generator=generator).tolist()
         crops = [
-            _turn(self._cut(self.places[row].tolist(), shift, size), turn)
+            turned(self._cut(self.places[row].tolist(), shift, size), turn)
             for row, shift, turn in zip(rows.tolist(), shifts, turns, strict=True)
         ]
         images = torch.stack(crops).float() / 127.5 - 1
@@ -133,7 +142,8 @@ def _to_sum(shares: Sequence[Tensor], total: float) -> Tensor:
     return joined * (total / joined.sum())
 
 
-def _turn(crop: Tensor, turn: int) -> Tensor:
+def turned(crop: Tensor, turn: int) -> Tensor:
+    """One of the eight ways to turn and mirror a square, by a number from 0, as it is, to 7."""
     crop = crop.flip(-1) if turn & 4 else crop
     return torch.rot90(crop, turn & 3, (-2, -1))
 

@@ -92,14 +92,12 @@ class Recipe:
             raise UsageError(
                 f"recipe: the draws have the weights {weights}; give none below 0 and one above"
             )
-        if not 0 <= self.relative_above < math.inf:
-            raise UsageError(f"recipe: relative_above {self.relative_above}: give 0 or more")
-        rates = ("learning_rate", "matrix_learning_rate", "matrix_decay", "warmup", "clip")
-        for name in ("deviation", *rates):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf or (value == 0 and name in ("deviation", "clip")):
-                least = "above 0" if name in ("deviation", "clip") else "of 0 or more"
-                raise UsageError(f"recipe: {name} {value:g}: give a number {least}")
+        rates = ("learning_rate", "matrix_learning_rate", "matrix_decay")
+        for name in (*rates, "deviation", "relative_above", "warmup", "clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(
+                    f"recipe: {name} {getattr(self, name):g}: give a number of 0 or more"
+                )
         shares = ("average", "start_share", "quiet_share", "drawn_share", "grey_share")
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
@@ -119,6 +117,10 @@ class Recipe:
             raise UsageError(
                 f"recipe: a share of {self.perceptual.share} of a batch of {self.batch} leaves one of "
                 "the looks without an item"
+            )
+        if self.perceptual and self.perceptual.lattice and (self.crop < 32 or self.crop % 4):
+            raise UsageError(
+                f"recipe: crop {self.crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
             )
         if self.crop % self.network.stride:
             raise UsageError(f"recipe: crop {self.crop} is no multiple of {self.network.stride}")

@@ -21,6 +21,7 @@ from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.tiles import Box
 from restorekit.errors import UsageError
+from restorekit.training.photographs import turned
 
 PASSES = ("albedo", "normal")
 _FARTHEST = 1.0
@@ -125,12 +126,7 @@ class Renders:
         colours = torch.randperm(3, generator=draw)
         order = torch.cat([colours, colours + 3, torch.arange(6, 9)])
         turn = below(8)
-        return _turned(known[order], turn), _turned(target[colours], turn)
-
-
-def _turned(image: Tensor, turn: int) -> Tensor:
-    image = image.flip(-1) if turn & 4 else image
-    return torch.rot90(image, turn & 3, (-2, -1))
+        return turned(known[order], turn), turned(target[colours], turn)
 
 
 def first_call(

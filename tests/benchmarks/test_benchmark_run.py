@@ -109,7 +109,7 @@ def test_out_keeps_what_was_not_made_now_and_is_compared_as_it_was(
 
 def test_rivals_that_were_not_run_are_left_out_of_the_page(bench: Bench) -> None:
     ratio = {"ratio": 0.5, "least": 0.4, "greatest": 0.6}
-    measured = {"date": "2026-01-01", "machine": {"processor": "P", "torch": "2"}}
+    measured = {"date": "2026-01-01", "machine": {"processor": "P", "torch": "2", "threads": "2"}}
     speed = {"against_rrdbnet": ratio, "rivals": {"upscale over X": {"not run": "no X"}}}
     shown = bench("publish").speeds({"speed": {**speed, "measured": measured}})
     assert "| upscale over RRDBNet | 0.5 | 0.4 to 0.6 |" in shown

@@ -86,12 +86,12 @@ def test_what_is_given_is_kept() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 500), (32, 40), (64, 33)])
-def test_where_nothing_can_be_seen_it_is_sharp(size: tuple[int, int]) -> None:
+def test_where_nothing_can_be_seen_nothing_is_found(size: tuple[int, int]) -> None:
     from restorekit_deblur import estimate
 
     flat = torch.zeros(1, 3, *size)
-    assert estimate.completed(flat) == estimate.SHARP
-    assert estimate.completed(flat, "motion") == estimate.SHARP
+    assert estimate.completed(flat) is None
+    assert estimate.completed(flat, "motion") is None
     assert estimate.completed(flat, "motion", 5.0) == ("motion", 5, 0)
 
 
@@ -172,6 +172,8 @@ def test_a_picture_decides_for_its_alpha_and_its_further_frames(blurred: bool) -
     again = plugin.restorekit_prepare({"image": other}, {**options, **plan.settled})
     assert (again.settled, again.areas) == (plan.settled, plan.areas)
     assert plan.settled != plugin.restorekit_prepare({"image": other}, options).settled
+    black = plugin.restorekit_prepare({"image": 0 * image - 1}, options)
+    assert (black.settled, black.areas) == ({}, ())  # a film that begins in the dark is seen later
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from plugin_makers import Installer, hook, task_code
 
 import restorekit as rk
 from restorekit import plugins
@@ -44,3 +45,17 @@ def test_every_flag_of_a_task_s_commands_is_reserved() -> None:
         flags = {f for p in command.params for f in (*p.opts, *p.secondary_opts) if f[:2] == "--"}
         names = {flag[2:].replace("-", "_") for flag in flags} - own
         assert {name for name in names if not name.startswith("no_clean")} <= RESERVED_OPTIONS
+
+
+def test_lists_do_as_well_as_tuples() -> None:
+    words = rk.Option("way", str, "a", "", choices=["a", "b"])  # type: ignore[arg-type]
+    task = rk.Task("t", "T", [words, rk.Option("n", int, 0, "")], exclusive=[("way", "n")])  # type: ignore[arg-type]
+    assert task.check_options({"way": "b"}) == {"way": "b", "n": 0}
+    with pytest.raises(UsageError, match="--way and --n contradict each other"):
+        task.check_given(["way", "n"])
+
+
+def test_a_hook_of_a_later_version_may_be_marked_as_optional(install: Installer) -> None:
+    later = hook("restorekit_later", "plan", "return plan", "rk.hookimpl(optionalhook=True)")
+    install("early", task_code("early", later))
+    assert plugins.load("early").task.name == "early"

@@ -89,7 +89,7 @@ def wrong_draw(**changes: Any) -> dict[str, Any]:
         (wrong_draw(weight=0.0), "weights"),
         (wrong_draw(weight=-1.0), "none below 0"),
         (wrong_draw(weight=float("nan")), "weights"),
-        ({"relative_above": -0.1}, "relative_above -0.1: give 0 or more"),
+        ({"relative_above": -0.1}, "relative_above -0.1: give a number of 0 or more"),
         ({"crop": 0}, "crop 0 is too small"),
         ({"network": {"factor": 0}}, "factor"),
         ({"network": {"widths": [], "blocks": []}}, "level"),

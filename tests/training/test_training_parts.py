@@ -67,6 +67,12 @@ def test_pictures_are_loaded_as_the_tasks_read_them(tmp_path: Path) -> None:
     assert torch.equal(deep[0], torch.from_numpy(np.rint(ramp / 257.0)).byte())
     assert torch.equal(turn[0], torch.from_numpy(np.rot90(np.asarray(flat), -1).copy()))
     assert torch.equal(moving[0], torch.from_numpy(np.asarray(flat).copy()))
+    (tmp_path / "broken.heic").write_bytes(b"no picture")
+    told: list[str] = []
+    (only,) = photographs.load([tmp_path / "broken.heic", tmp_path / "deep.png"], told.append)
+    assert torch.equal(only, deep)
+    assert "broken.heic is not a picture" in told[0]
+    assert told[0].endswith("; it is left out")
 
 
 def test_pictures_held_back_spread_over_the_classes() -> None:
@@ -226,7 +232,7 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
         ({"perceptual": {"ramp": "long"}}, ["perceptual", "ramp"]),
         ({"learning_rate": -1.0}, ["learning_rate -1: give a number of 0 or more"]),
         ({"matrix_learning_rate": float("nan")}, ["matrix_learning_rate nan"]),
-        ({"deviation": 0.0}, ["deviation 0: give a number above 0"]),
+        ({"deviation": -1.0}, ["deviation -1"]),
         ({"warmup": -2}, ["warmup -2"]),
         ({"average": 2.0}, ["average 2: give a number from 0 to 1"]),
     ],

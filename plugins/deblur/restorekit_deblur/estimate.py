@@ -48,15 +48,16 @@ _STEPS = 12  # of each fit
 
 def completed(
     image: Tensor, shape: str | None = None, extent: float | None = None, angle: float | None = None
-) -> Blur:
+) -> Blur | None:
     """What is given of a blur and, of the rest, the likeliest in a picture (1, C, H, W) in [−1, 1].
 
     Extents are found from 0.75 to 5.4 (Gaussian), 1.5 to 10 (disc) and 5 to 35 pixels (motion), as far
     as an eighth of the picture's shorter side, angles from 0 to 180 degrees. SHARP, given, is answered.
+    None where no extent is given, and the picture is too small, flat or noisy to tell.
     """
     if shape and extent is not None and (shape != "motion" or angle is not None):
         return Blur(shape, extent, angle or 0.0)
-    unseen = Blur(shape or "gaussian", extent, angle or 0.0) if extent else SHARP
+    unseen = Blur(shape or "gaussian", extent, angle or 0.0) if extent else None
     side = min(_BLOCK, 1 << min(image.shape[-2:]).bit_length() - 1)
     if side < _SMALLEST:
         return unseen
