@@ -32,7 +32,7 @@ def list_models() -> None:
         size = path.stat().st_size / 1e6
         looks = ", ".join(card.looks)
         click.echo(
-            f"{name:16} {card.task:12} {looks:20} {size:.1f} MB  {card.date}  {card.licence}"
+            f"{name:16} {card.task:16} {looks:20} {size:.1f} MB  {card.date}  {card.licence}"
         )
     for problem in problems:
         click.echo(f"note: {problem}", err=True)
