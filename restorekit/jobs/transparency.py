@@ -3,9 +3,6 @@ the picture's is even."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -56,25 +53,37 @@ def resized_alpha(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def keep_even_parts(alpha: np.ndarray, source: np.ndarray) -> None:
-    """Where the (h, w) source is constant nearby, set its value in (H, W), in place: what is wholly
-    clear or opaque stays so, and an edge gets no second line beside it, whatever a look adds."""
-    ratios = [small / large for small, large in zip(source.shape, alpha.shape, strict=True)]
-    plane = torch.from_numpy(np.ascontiguousarray(source))[None, None]
-    even = _largest_nearby(plane, ratios) == -_largest_nearby(-plane, ratios)
+    """Where the samples of the (h, w) source around a place are equal, set their value there in (H, W),
+    in place: what is wholly clear or opaque stays so, and an edge gets no second line beside it,
+    whatever a look adds."""
     rows, columns = (
-        np.minimum((np.arange(large) + 0.5) * ratio, small - 1).astype(np.int64)
-        for large, small, ratio in zip(alpha.shape, source.shape, ratios, strict=True)
+        _around(large, small) for large, small in zip(alpha.shape, source.shape, strict=True)
     )
-    for top in range(0, len(rows), 256):  # few at a time, for memory's sake
-        place = np.ix_(rows[top : top + 256], columns)
-        np.copyto(alpha[top : top + 256], source[place], where=even.numpy()[place])
+    for top in range(0, alpha.shape[0], 256):  # few at a time, for memory's sake
+        part = slice(top, top + 256)
+        beside = rows[0][part], rows[1][part]
+        least, most = (
+            _outermost(_outermost(source, beside, 0, extreme), columns, 1, extreme)
+            for extreme in (np.minimum, np.maximum)
+        )
+        np.copyto(alpha[part], least, where=least == most)
 
 
-def _largest_nearby(plane: Tensor, ratios: Sequence[float]) -> Tensor:
-    """(h, w): the largest value within a pixel of the coarser grid, along rows, then columns."""
-    for dimension, ratio in enumerate(ratios):
-        reach = math.ceil(max(ratio, 1.0))
-        size, padding = [1, 1], [0, 0]
-        size[dimension], padding[dimension] = 2 * reach + 1, reach
-        plane = F.max_pool2d(plane, size, stride=1, padding=padding)
-    return plane[0, 0]
+def _around(large: int, small: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last sample, of `small`, that are no more than a pixel of the coarser grid away
+    from each of `large` places along the same line."""
+    ratio = small / large
+    place, reach = (np.arange(large) + 0.5) * ratio - 0.5, max(ratio, 1.0)
+    first, last = np.ceil(place - reach), np.floor(place + reach)
+    return first.clip(0).astype(np.int64), last.clip(max=small - 1).astype(np.int64)
+
+
+def _outermost(
+    plane: np.ndarray, span: tuple[np.ndarray, np.ndarray], axis: int, extreme: np.ufunc
+) -> np.ndarray:
+    """The least or the greatest of the values from the first to the last of each place along an axis."""
+    first, last = span
+    found = plane.take(first, axis)
+    for step in range(1, int((last - first).max()) + 1):
+        extreme(found, plane.take(np.minimum(first + step, last), axis), out=found)
+    return found

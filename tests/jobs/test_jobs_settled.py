@@ -98,10 +98,20 @@ def test_a_hard_edge_of_alpha_gets_no_line_beside_it(scale: float) -> None:
     source[:, 15:] = 1
     made = np.random.default_rng(0).random((int(24 * scale), int(30 * scale)), np.float32)
     keep_even_parts(made, source)
-    away = np.abs((np.arange(made.shape[1]) + 0.5) / scale - 15) > 1 + 1 / min(scale, 1)
+    away = np.abs((np.arange(made.shape[1]) + 0.5) / scale - 15) > max(1, 1 / scale) - 0.5
     even = np.where(np.arange(made.shape[1]) >= made.shape[1] / 2, 1.0, 0.0)
     assert away.sum() > made.shape[1] // 2
     assert np.array_equal(made[:, away], np.broadcast_to(even[away], made[:, away].shape))
+
+
+def test_a_thin_line_of_alpha_may_be_sharpened() -> None:
+    source = np.zeros((9, 9), np.float32)
+    source[:, 4] = 0.4
+    made = np.full((36, 36), 0.9, np.float32)
+    keep_even_parts(made, source)
+    free = np.flatnonzero(made[18] == np.float32(0.9))
+    assert (free.min(), free.max()) == (14, 21)  # up to the middles of the pixels beside it
+    assert np.array_equal(made[:, :14], np.zeros((36, 14)))
 
 
 @pytest.mark.parametrize("size", [(300, 1), (1, 300), (7, 300), (40, 30)])
