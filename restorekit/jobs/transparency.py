@@ -73,7 +73,10 @@ def _around(large: int, small: int) -> tuple[np.ndarray, np.ndarray]:
     """The first and the last sample, of `small`, that are no more than a pixel of the coarser grid away
     from each of `large` places along the same line."""
     ratio = small / large
-    place, reach = (np.arange(large) + 0.5) * ratio - 0.5, max(ratio, 1.0)
+    place = ((np.arange(large) + 0.5) * ratio - 0.5).clip(
+        0, small - 1
+    )  # at a border as at its sample
+    reach = max(ratio, 1.0)
     first, last = np.ceil(place - reach), np.floor(place + reach)
     return first.clip(0).astype(np.int64), last.clip(max=small - 1).astype(np.int64)
 
