@@ -88,8 +88,8 @@ def speeds(found: dict[str, Any]) -> str:
 def _measured(record: dict[str, Any]) -> str:
     machine = record["machine"]
     name = machine["processor"].replace("(R)", "")
-    cores = f"{machine['threads']} cores"
-    return f"of {record['date']} on {cores} ({name}, torch {machine['torch']})"
+    cores, torch = machine["threads"], machine["torch"]
+    return f"of {record['date']} on {cores} cores ({name}, torch {torch})"
 
 
 def card_scores(found: dict[str, Any], task: str) -> dict[str, Any]:

@@ -26,18 +26,8 @@ RESERVED_OPTIONS = frozenset(
     {"look", "fidelity", "strength", "steps", "seed", "tile", "device", "model"}
     | {"photos", "out", "format", "quality", "overwrite", "quiet", "help", "suffix", "shard"}
     | {"plan", "max_pixels", "strip", "provenance", "image", "alpha", "stage", "degradation"}
-    | {
-        "samples",
-        "no_provenance",
-        "data",
-        "inputs",
-        "degrade",
-        "against",
-        "metrics",
-        "json",
-        "report",
-    }
-    | {"looks"}
+    | {"samples", "no_provenance"}
+    | {"data", "inputs", "degrade", "against", "metrics", "json", "report", "looks"}
 )
 """What the commands of every task have already, its evaluation too; no task can have an option named
 so."""

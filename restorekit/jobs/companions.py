@@ -69,7 +69,7 @@ def _beside(source: Source, name: str, given: Path) -> Path:
 
 
 @lru_cache(maxsize=8)
-def _by_stem(folder: Path, changed: int) -> Mapping[str, Sequence[Path]]:  # noqa: ARG001
+def _by_stem(folder: Path, changed: int) -> Mapping[str, Sequence[Path]]:  # noqa: ARG001 (the key)
     """A folder's pictures by name without ending; listed once for as long as nothing comes or goes."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.glob("*")):

@@ -41,7 +41,6 @@ from restorekit.task import Plan
 
 _TOLD = ("fidelity", "strength", "steps", "seed")
 _WITHOUT_QUALITY = ("BMP", "GIF", "PNG", "TIFF")
-_SHORTEST = 16  # bytes: a file of fewer is no picture, and no person's
 _DONE = "done already, from the same file in the same way"
 _FOREIGN = (
     "a file of its result's name is there already, which this command did not make; it is left, and "
@@ -328,8 +327,6 @@ class Stages:
 
 def _cut_short(path: Path) -> bool:
     """Whether a result has lost its end. Whatever else it holds, a person may have made of it."""
-    if path.stat().st_size < _SHORTEST:
-        return True
     try:
         for _ in frames(path, max_pixels=sys.maxsize):
             pass

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from image_samples import SUFFIXES, cmyk_profile, deep_picture, picture, ramp
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from restorekit.images import Picture, format_for, probe, read, write
 from restorekit.images.alpha import over
@@ -237,7 +238,8 @@ def test_a_predictor_says_nothing_of_what_is_not_predicted(tmp_path: Path) -> No
     samples = np.full((9, 20), 1000, np.uint16)
     Image.fromarray(samples).save(tmp_path / "a.tif", tiffinfo={317: 2})
     with Image.open(tmp_path / "a.tif") as file:
-        assert (file.tag_v2[259], file.tag_v2[317]) == (1, 2)  # type: ignore[attr-defined]
+        assert isinstance(file, TiffImageFile)
+        assert (file.tag_v2[259], file.tag_v2[317]) == (1, 2)
     np.testing.assert_array_equal(
         np.rint(read(tmp_path / "a.tif").color[..., 0] * 65535.0), samples
     )

@@ -44,7 +44,7 @@ def test_every_flag_of_a_task_s_commands_is_reserved() -> None:
     for command in (task_command(loaded), task_evaluation(loaded)):
         flags = {f for p in command.params for f in (*p.opts, *p.secondary_opts) if f[:2] == "--"}
         names = {flag[2:].replace("-", "_") for flag in flags} - own
-        assert {name for name in names if not name.startswith("no_clean")} <= RESERVED_OPTIONS
+        assert names <= RESERVED_OPTIONS
 
 
 def test_lists_do_as_well_as_tuples() -> None:

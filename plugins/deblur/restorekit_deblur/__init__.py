@@ -86,15 +86,15 @@ def restorekit_prepare(
 
     image, last = inputs["image"], options["iterations"]
     iteration, noise = options.get("iteration", last), options["noise"]
-    found, known, decided = None, {}, {}
+    seen, found, known = None, None, {}
     if "kernel" not in inputs:
         seen = estimate.completed(image, options["shape"], options["blur"], options["angle"])
         found = seen or estimate.SHARP
         known = dict(zip(("shape", "blur", "angle"), found, strict=True))
-        decided = known if seen else {}  # what cannot tell decides nothing for others
     noise = splitting.noise_level(image) if noise is None else noise
     size, facts = (image.shape[-2], image.shape[-1]), {**known, "noise": round(noise, 2)}
-    decided = {**decided, "noise": noise} if decided or "kernel" in inputs else {}
+    # A picture that cannot tell, as a black one, decides nothing for its alpha and further frames.
+    decided = (known if seen else {}) | ({"noise": noise} if noise else {})
     if found == estimate.SHARP:
         return rk.Plan(size, facts, image, areas=(), settled=decided)  # it stays as it is
     if iteration > 1 and "stage" not in inputs:
