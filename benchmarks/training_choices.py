@@ -68,6 +68,15 @@ CHOICES: dict[str, Recipe] = {
     "cells of 2 × 2: 32, 64 and 128 channels, 2 + 2, 2 + 2 and 6 blocks": network(
         factor=2, widths=(32, 64, 128), blocks=(2, 2, 6)
     ),
+    "the input's grid: 64 channels, 8 blocks, a first and last layer for each whole scale": (
+        dataclasses.replace(
+            network(further=(2, 3), widths=(64,), blocks=(8,)),
+            draws=tuple(
+                dataclasses.replace(draw, crop=int(24 * draw.options["scale"]))
+                for draw in BASE.draws
+            ),
+        )
+    ),
     "all of the batch at t = 1": changed(start_share=1.0),
     "8 crops of 96², twice as many iterations": changed(batch=8),
     "4 crops of 192²": changed(crop=192, batch=4),
@@ -93,7 +102,8 @@ def score(
     if name.startswith("AdamW"):
         parameters = training.network.parameters()
         adam = torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=0.0)
-        training.optimisers = {"adam": adam}
+        training.optimisers.clear()
+        training.optimisers["adam"] = adam
     corpus = photographs.Corpus.of(pictures, recipe.crop, device)
     started = time.monotonic()
     for _ in range(recipe.iterations):

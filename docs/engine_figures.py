@@ -27,8 +27,6 @@ from restorekit.engine.editing import invert, repaint, sdedit, slerp
 from restorekit.engine.guidance import NO_CLASS, class_names, class_numbers, drop_labels
 from restorekit.engine.guidance import classifier_free as guided_by
 from restorekit.engine.loop import sample
-from restorekit.engine.losses import WEIGHTS as LOSS_WEIGHTS
-from restorekit.engine.losses import prediction_loss
 from restorekit.engine.noise import noise_at
 from restorekit.engine.path import PATHS
 from restorekit.engine.resample import resample
@@ -37,6 +35,8 @@ from restorekit.engine.schedules import log_snr_times, repaint_times, uniform_ti
 from restorekit.engine.tiles import Box
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.training.average import Average
+from restorekit.training.prediction_loss import WEIGHTS as LOSS_WEIGHTS
+from restorekit.training.prediction_loss import prediction_loss
 
 IMAGES = Path(__file__).resolve().parent / "engine" / "images"
 SHOWN = (

@@ -34,6 +34,8 @@ def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:
             return f"plans the jump {answer.jump!r}, not two whole numbers (steps, times) above 0"
     if wrong := _note(answer.note):
         return wrong
+    if not isinstance(answer.cell, int) or answer.cell < 0:
+        return f"plans cells of {answer.cell!r}, not a whole number of 0 or more"
     if not isinstance(answer.settled, Mapping):
         return f"gives {_kind(answer.settled)} as settled, not values of options by name"
     if answer.areas is None and _whole(answer.place, 2) == (0, 0):

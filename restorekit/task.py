@@ -314,7 +314,8 @@ class Plan:
     a place. jump: (steps, times): after every so many steps the sampler goes as many back, adding
     noise, and so often over the same stretch (RePaint, Lugmayr 2022). settled: the task's own options
     that were left to the picture, as it decided them: its alpha, and the further frames of its file,
-    are restored with these.
+    are restored with these. cell: the side of the network's cells in output pixels; weights that have no
+    such cells use their first.
     """
 
     size: tuple[int, int]
@@ -325,6 +326,7 @@ class Plan:
     opaque: bool = False
     jump: tuple[int, int] | None = None
     settled: Mapping[str, Any] = field(default_factory=dict)
+    cell: int = 0
 
 
 @dataclass(frozen=True)

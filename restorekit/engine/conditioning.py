@@ -25,6 +25,7 @@ class Condition:
     known: (values (N, C, h, w), mask (N, 1, h, w) with 1 = known), both float32,
         or None.
     t_start: the time at which sampling starts; 1 unless the source is already nearer to x0.
+    cell: the side of the network's cells, which the engine takes from the plan.
     """
 
     source: Tensor
@@ -32,6 +33,7 @@ class Condition:
     numbers: Mapping[str, float | Tensor] = field(default_factory=dict)
     known: tuple[Tensor, Tensor] | None = None
     t_start: float = 1.0
+    cell: int = 0
 
     def with_numbers(self, **numbers: float | Tensor) -> Condition:
         """The same condition with some numbers added or changed."""

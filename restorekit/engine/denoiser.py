@@ -22,7 +22,7 @@ class Network(Protocol):
     """F(x, concat, t, numbers): see `restorekit.engine.unet.UNet.forward`."""
 
     def __call__(
-        self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor
+        self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor, cell: int = 0
     ) -> Tensor:
         """F's answer, (N, C, H, W)."""
         ...
@@ -78,7 +78,8 @@ class Preconditioned:
         given = None if scaled is None else scaled.to(self.dtype)
         concat = None if condition.concat is None else condition.concat.to(self.dtype)
         rows = number_rows(condition, self.numbers, source)
-        return self.network(given, concat, _times(t, source), rows)
+        cell = {"cell": condition.cell} if condition.cell else {}  # most networks know one
+        return self.network(given, concat, _times(t, source), rows, **cell)
 
     def scalings(
         self, x_t: Tensor, t: Tensor, condition: Condition

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 
 import torch
@@ -24,7 +24,7 @@ from restorekit.engine.samplers import Estimate, Sampler, count_evaluations
 from restorekit.engine.tiles import Box, best_tile, cut, round_up, separate
 from restorekit.errors import DeviceError, UsageError
 
-_FRAME = 16  # output pixels: networks do worst at a window's edge
+_FRAME = 16  # output pixels at least: networks do worst at a window's edge
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Engine:
     denoise: the model's denoiser. precise: the same in float32, called for a tile whose result is
     not finite. radius: the network's, in output pixels. stride: sides of the framed picture are
     multiples of it, tile edges of `multiple`. budget: pixels of the largest call. batch: tiles a call.
+    cell: the side of the network's cells, one of which begins where the picture does; 0: it is not told.
     """
 
     denoise: Denoise
@@ -98,6 +99,7 @@ class Engine:
     device: torch.device
     budget: int = 1 << 22
     batch: int = 1
+    cell: int = 0
 
     @property
     def margin(self) -> int:
@@ -125,7 +127,8 @@ class Engine:
         """The picture in its frame, padded to whole strides; to multiples, where calls can be narrow."""
         # In bfloat16, images narrower than 48 cells of the network round otherwise on some widths (AMX).
         side = self.stride if self.margin >= 3 * self.multiple else self.multiple
-        return Box(-_FRAME, -_FRAME, *(round_up(n + 2 * _FRAME, side) for n in size))
+        frame = round_up(_FRAME, self.cell or 1)
+        return Box(-frame, -frame, *(round_up(n + 2 * frame, side) for n in size))
 
     def restore(
         self,
@@ -176,7 +179,7 @@ class _Window:
     def condition(self, condition: Callable[[Box], Condition]) -> Condition:
         """The condition of the grown window; beyond the picture its mirror image."""
         inside = self.grown.clip(self.picture)
-        known = condition(inside).to(self.engine.device)
+        known = replace(condition(inside), cell=self.engine.cell).to(self.engine.device)
         top, left = inside.top - self.grown.top, inside.left - self.grown.left
         bottom, right = self.grown.bottom - inside.bottom, self.grown.right - inside.right
         return known.pad(top, left, bottom, right)
@@ -289,4 +292,4 @@ def _stack(conditions: Sequence[Condition]) -> Condition:
     first, sources = conditions[0], torch.cat([c.source for c in conditions])
     joined = [c.concat for c in conditions if c.concat is not None]
     concat = torch.cat(joined) if joined else None
-    return Condition(sources, concat, first.numbers, t_start=first.t_start)
+    return replace(first, source=sources, concat=concat, known=None)

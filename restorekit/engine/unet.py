@@ -8,7 +8,7 @@ pixels, which is what makes exact tiling possible.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -29,6 +29,8 @@ class UNetConfig:
     channels: int = 3  # of the image that is predicted
     concat: int = 3  # of what is concatenated to it: the resampled source, auxiliary images
     factor: int = 4  # space-to-depth
+    # of which a condition may ask instead, each with a first and last layer of its own (MDSR, Lim 2017)
+    further: tuple[int, ...] = ()
     widths: tuple[int, ...] = (64, 128)  # channels a level; each level halves the grid
     blocks: tuple[int, ...] = (4, 6)  # residual blocks a level, on each side; the last level once
     numbers: tuple[str, ...] = ()  # names of the scalars of the condition, beside t
@@ -43,7 +45,7 @@ class UNetConfig:
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
             raise UsageError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
-        if not self.widths or min(self.channels, self.factor, *self.widths) < 1:
+        if not self.widths or min(self.channels, *self.factors, *self.widths) < 1:
             raise UsageError("a network needs a level, and channels, factor and widths from 1 up")
         if self.norm_groups and any(w % self.norm_groups for w in self.widths):
             raise UsageError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
@@ -51,6 +53,18 @@ class UNetConfig:
             raise UsageError("a network without biases has neither GroupNorm nor attention")
         if self.rank < 0 or (self.rank and "look" not in self.numbers):
             raise UsageError(f'a rank of {self.rank}; give 0, or more with the number "look"')
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Sides of its cells, in output pixels."""
+        return (self.factor, *self.further)
+
+    def on(self, factor: int) -> UNetConfig:
+        """The same with cells of another side as its first ones; itself where it has none of those."""
+        if factor not in self.further:
+            return self
+        others = tuple(other for other in self.factors if other != factor)
+        return replace(self, factor=factor, further=others)
 
     @property
     def stride(self) -> int:
@@ -93,12 +107,11 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
-        cell = config.factor**2
         widths, blocks, last = config.widths, config.blocks, len(config.widths) - 1
         bias = config.bias
         self.embed = Embedding(1 + len(config.numbers), config.embedding)
-        inputs = (config.channels + config.concat) * cell
-        self.head = nn.Conv2d(inputs, widths[0], 3, padding=1, bias=bias)
+        self.head = _head(config, config.factor)
+        self.heads = nn.ModuleDict({str(n): _head(config, n) for n in config.further})
         self.encoder = nn.ModuleList(_level(config, i, blocks[i]) for i in range(last))
         self.down = nn.ModuleList(
             nn.Conv2d(widths[i], widths[i + 1], 2, stride=2, bias=bias) for i in range(last)
@@ -108,26 +121,35 @@ class UNet(nn.Module):
             nn.Conv2d(widths[i + 1], 4 * widths[i], 1, bias=bias) for i in reversed(range(last))
         )
         self.decoder = nn.ModuleList(_level(config, i, blocks[i]) for i in reversed(range(last)))
-        self.tail = Adapted(widths[0], config.channels * cell, bias, config.rank)
-        nn.init.zeros_(self.tail.weight)
-        if self.tail.bias is not None:
-            nn.init.zeros_(self.tail.bias)
+        self.tail = _tail(config, config.factor)
+        self.tails = nn.ModuleDict({str(n): _tail(config, n) for n in config.further})
+        if (
+            config.further
+        ):  # what they tell the blocks begins as the same of all cells: of their means
+            means = nn.Conv2d(config.channels + config.concat, widths[0], 3).weight.detach()
+            for head, side in zip((self.head, *self.heads.values()), config.factors, strict=True):
+                spread = means.repeat_interleave(side**2, 1) / side**2
+                head.weight = nn.Parameter(5 * spread)  # of pixels from −1 to 1 about unit variance
 
     def forward(
-        self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor
+        self, x: Tensor | None, concat: Tensor | None, t: Tensor, numbers: Tensor, cell: int = 0
     ) -> Tensor:
         """The prediction, (N, channels, H, W), in the dtype of its images.
 
         x: (N, channels, H, W), or None for zeros, which then cost nothing. concat: (N, concat, H, W);
         not looked at where config.concat is 0. One of the two is an image. t: (N,) or (1,) times in
         [0, 1]. numbers: (N or 1, len(config.numbers)). One row of t and numbers serves a whole batch,
-        and is folded into the weights. H and W are multiples of `config.stride`; UsageError otherwise.
+        and is folded into the weights. cell: the side of its cells; where it has none of those, they are
+        of `config.factor`. H and W are multiples of the stride on them; UsageError otherwise.
         """
         images = [i for i in (x, concat if self.config.concat else None) if i is not None]
-        (height, width), stride = images[0].shape[-2:], self.config.stride
+        config = self.config.on(cell)
+        (height, width), stride, factor = images[0].shape[-2:], config.stride, config.factor
         if height % stride or width % stride:
             raise UsageError(f"size {(height, width)} is no multiple of the stride {stride}")
-        factor, dtype = self.config.factor, images[0].dtype
+        first, last, dtype = self.head, self.tail, images[0].dtype
+        if factor != self.config.factor:
+            first, last = self.heads[str(factor)], self.tails[str(factor)]
         grid = codec.encode(images[0] if len(images) == 1 else torch.cat(images, 1), factor)
         # torch's convolution of one small float32 image rounds otherwise than of several or a large.
         small = grid.shape[2:].numel() * self.config.widths[-1] <= 20480 * 4 ** len(self.down)
@@ -138,7 +160,7 @@ class UNet(nn.Module):
         code = self.embed(torch.cat([times, numbers.expand(rows, -1)], 1)).to(dtype)
         look = numbers[:, self.config.numbers.index("look")].to(dtype) if self.config.rank else None
         look = None if look is None or not look.any() else look  # nothing is added, at no cost
-        head = self._head_of_concat(grid) if x is None else self.head(grid)
+        head = _of_concat(first, grid) if x is None else first(grid)
         # What is skipped is overwritten later; without a block on the first level it is the head.
         hidden, skips = head if self.config.blocks[0] else head.clone(), []
         for level, down in zip(self.encoder, self.down, strict=True):
@@ -149,12 +171,26 @@ class UNet(nn.Module):
         for level, up in zip(self.decoder, self.up, strict=True):
             hidden = _add_doubled(skips.pop(), hidden, up)
             hidden = _run(level, hidden, code, look)
-        return codec.decode(self.tail(hidden + head, look)[: len(images[0])], factor)
+        return codec.decode(last(hidden + head, look)[: len(images[0])], factor)
 
-    def _head_of_concat(self, grid: Tensor) -> Tensor:
-        """The first layer where x is zero: its weights for the concatenated images alone."""
-        weight = self.head.weight[:, -grid.shape[1] :].contiguous(memory_format=torch.channels_last)
-        return F.conv2d(grid, weight, self.head.bias, padding=1)
+
+def _head(config: UNetConfig, factor: int) -> nn.Conv2d:
+    inputs = (config.channels + config.concat) * factor**2
+    return nn.Conv2d(inputs, config.widths[0], 3, padding=1, bias=config.bias)
+
+
+def _tail(config: UNetConfig, factor: int) -> Adapted:
+    tail = Adapted(config.widths[0], config.channels * factor**2, config.bias, config.rank)
+    nn.init.zeros_(tail.weight)
+    if tail.bias is not None:
+        nn.init.zeros_(tail.bias)
+    return tail
+
+
+def _of_concat(head: nn.Module, grid: Tensor) -> Tensor:
+    """The first layer where x is zero: its weights for the concatenated images alone."""
+    weight = head.weight[:, -grid.shape[1] :].contiguous(memory_format=torch.channels_last)  # type: ignore[index]
+    return F.conv2d(grid, weight, head.bias, padding=1)  # type: ignore[arg-type]
 
 
 def _halved(fine: Tensor, down: nn.Module) -> Tensor:

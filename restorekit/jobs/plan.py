@@ -21,8 +21,9 @@ from restorekit.errors import RestoreError
 from restorekit.images import Header, Picture, check_size, probe, read
 from restorekit.jobs.attempt import LARGE, Attempt
 from restorekit.jobs.fit import unfit
+from restorekit.jobs.grid import BYTES_PER_PIXEL
 from restorekit.jobs.layers import passes
-from restorekit.jobs.restorer import BYTES_PER_PIXEL, Restorer
+from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.stages import Stages
 from restorekit.task import Plan
 
@@ -130,7 +131,7 @@ def _work(restorer: Restorer, before: Size, beside: Mapping[str, Size] | None = 
         box.pixels
         for worker, plan in plans
         for box in _calls(
-            replace(worker.engine, budget=min(worker.budget, restorer.budget)),
+            replace(worker.tiled(plan), budget=min(worker.budget, restorer.budget)),
             plan.size,
             worker.runs(plan),
         )
@@ -148,12 +149,12 @@ def _plans(
     found: list[tuple[Restorer, Plan]] = []
 
     def staged(worker: Restorer, plan: Plan, *_: object) -> Tensor:
-        found.append((worker, Plan(plan.size, jump=plan.jump)))
+        found.append((worker, Plan(plan.size, jump=plan.jump, cell=plan.cell)))
         return _empty(plan.size)
 
     others = {name: _marked(size, before, name == "alpha") for name, size in beside.items()}
     last = restorer.planned({"image": _empty(before), **others}, restorer.options, staged)
-    return [*found, (restorer, Plan(last.size, jump=last.jump))]
+    return [*found, (restorer, Plan(last.size, jump=last.jump, cell=last.cell))]
 
 
 def _empty(size: Size) -> Tensor:

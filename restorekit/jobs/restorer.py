@@ -16,11 +16,12 @@ from restorekit import device as devices
 from restorekit import plugins
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.loop import Engine, Run
-from restorekit.engine.tiles import Box, round_up
+from restorekit.engine.tiles import Box
 from restorekit.errors import DeviceError, PluginError, UsageError
 from restorekit.images import Picture, quantise, visible
 from restorekit.jobs import sampling
 from restorekit.jobs.checks import check_room, misfit
+from restorekit.jobs.grid import first_budget, grid
 from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.report import HASH
@@ -32,11 +33,7 @@ from restorekit.models.find import find
 from restorekit.plugins import LoadedTask
 from restorekit.task import Plan
 
-ALIGNMENT = 16  # network pixels: the shapes for which a processor's convolutions agree bit for bit
-BYTES_PER_PIXEL = 220  # of working memory to an output pixel of a network call, measured
-SMALLEST_TILE = 1 << 18
 DEEPEST = 16  # stages before stages; a task that reduces its picture for each ends long before
-LARGEST_CALL = 1 << 24  # pixels: 3 GiB; margins then cost less than a tenth at 24 megapixels
 
 Planned = Callable[[Plan], None]
 """Given the plan before any work; raises where its size cannot be written."""
@@ -64,36 +61,19 @@ class Restorer:
                 f"--model {settings.model} is for {self.model.card.task}, not for {self.task.name}"
             )
         self.runs()  # a look that the model has not is told of before any picture
-        self.budget = self._first_budget()
+        self.budget = first_budget(settings.tile, self.model.config, self.device)
         self.others: dict[str, Restorer] = {}  # of tasks that do a stage
-
-    def _first_budget(self) -> int:
-        """Pixels of the largest network call: the tile asked for, or what memory holds easily."""
-        if self.settings.tile:
-            margin = 2 * round_up(int(self.model.config.radius), self.multiple)
-            return (round_up(self.settings.tile, self.multiple) + margin) ** 2
-        memory = devices.memory(self.device)
-        if memory is None:
-            return 1 << 22
-        return int(min(max(memory.free / 4 / BYTES_PER_PIXEL, SMALLEST_TILE), LARGEST_CALL))
-
-    @property
-    def multiple(self) -> int:
-        """Tile edges are multiples of it."""
-        return max(ALIGNMENT * self.model.config.factor, self.model.config.stride)
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine with the model in the device's best precision."""
+        """The engine with the model in the device's best precision, on the network's first cells."""
         denoiser = self.model.denoiser(self.device, devices.precision(self.device))
         return Engine(
             denoiser,
             lambda: self.model.denoiser(self.device, torch.float32),
             denoiser.path,
-            int(self.model.config.radius),
-            self.model.config.stride,
-            self.multiple,
-            self.device,
+            **grid(self.model.config),
+            device=self.device,
         )
 
     def seeded(self, seed: int) -> Restorer:
@@ -155,7 +135,7 @@ class Restorer:
                 if not devices.is_out_of_memory(error):
                     raise
                 devices.release(self.device)
-                smallest = (self.multiple + 2 * self.engine.margin) ** 2
+                smallest = (self.engine.multiple + 2 * self.engine.margin) ** 2
                 if self.budget <= smallest:
                     other = "" if self.device.type == "cpu" else ", use --device cpu"
                     raise DeviceError(
@@ -336,10 +316,12 @@ class Restorer:
         return result
 
     def _regions(self, plan: Plan) -> list[Box]:
-        return self._tiled().regions(plan.size, self.runs(plan), _boxes(plan))
+        return self.tiled(plan).regions(plan.size, self.runs(plan), _boxes(plan))
 
-    def _tiled(self) -> Engine:
-        return replace(self.engine, budget=self.budget)
+    def tiled(self, plan: Plan) -> Engine:
+        """The engine on the cells of a plan, in tiles for which there is memory."""
+        own = grid(self.model.config.on(plan.cell))
+        return replace(self.engine, budget=self.budget, **own)
 
     def _windows(self, plan: Plan, tell: Tell) -> Iterator[tuple[Box, Tensor]]:
         """The windows of a plan with their x0; each is told of when it has been put away."""
@@ -358,7 +340,7 @@ class Restorer:
         observed = bool(self.hooks.restorekit_step.get_hookimpls())
         whole = Box(0, 0, *plan.size)
         done, total = 0, sum(region.clip(whole).pixels for region in self._regions(plan))
-        for box, x0 in self._tiled().restore(
+        for box, x0 in self.tiled(plan).restore(
             plan.size,
             self.runs(plan),
             condition,

@@ -103,7 +103,7 @@ def looks_like_the_picture(subject: Subject) -> str:
 
 def tiles_do_not_show(subject: Subject) -> str:
     """The result is bit-equal in the smallest tiles, and several to a call."""
-    multiple = subject.usual.multiple
+    multiple = subject.usual.engine.multiple
     for case in _strips(subject):
         made = subject.restorer()
         expected = restored(made, case)
@@ -118,7 +118,7 @@ def _strips(subject: Subject) -> Iterator[Case]:
     """A wide picture and a tall one, so long that the smallest tiles with their margins see a part."""
     made = subject.usual
     result = restored(made, subject.usual_case)
-    needed = 2 * made.multiple + made.engine.margin
+    needed = 2 * made.engine.multiple + made.engine.margin
     height, width = (
         round_up(-(-needed * SIDE // side), NARROW) for side in (result.height, result.width)
     )

@@ -95,7 +95,7 @@ def _has_room(old: UNetConfig, new: UNetConfig) -> bool:
 def _places(old: UNetConfig, new: UNetConfig) -> Iterator[tuple[str, str]]:
     """(prefix of a tensor's name in `old`, its prefix in `new`)."""
     last, further = len(old.widths) - 1, len(new.widths) - len(old.widths)
-    yield from (("embed.", "embed."), ("head.", "head."), ("tail.", "tail."))
+    yield from ((name, name) for name in ("embed.", "head.", "heads.", "tail.", "tails."))
     for level in range(last):
         # The decoder's levels are counted from the coarsest.
         side = last - 1 - level

@@ -18,10 +18,14 @@ from restorekit.errors import UsageError
 
 @dataclass(frozen=True)
 class Draw:
-    """One way to make a batch: how often, and the task's options, numbers or [low, high] ranges."""
+    """One way to make a batch: how often, and the task's options, numbers or [low, high] ranges.
+
+    crop: the side of its crops; 0: the recipe's.
+    """
 
     weight: float
     options: Mapping[str, Any]
+    crop: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.options, Mapping):
@@ -118,12 +122,17 @@ class Recipe:
                 f"recipe: a share of {self.perceptual.share} of a batch of {self.batch} leaves one of "
                 "the looks without an item"
             )
-        if self.perceptual and self.perceptual.lattice and (self.crop < 32 or self.crop % 4):
-            raise UsageError(
-                f"recipe: crop {self.crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
-            )
-        if self.crop % self.network.stride:
-            raise UsageError(f"recipe: crop {self.crop} is no multiple of {self.network.stride}")
+        strides = [self.network.on(factor).stride for factor in self.network.factors]
+        for crop in {self.crop, *(draw.crop or self.crop for draw in self.draws)}:
+            if self.perceptual and self.perceptual.lattice and (crop < 32 or crop % 4):
+                raise UsageError(
+                    f"recipe: crop {crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
+                )
+            if not 0 < crop <= self.crop or all(crop % stride for stride in strides):
+                raise UsageError(
+                    f"recipe: crop {crop} is no multiple of {' or '.join(map(str, strides))}, or "
+                    f"larger than the recipe's, {self.crop}"
+                )
         try:
             PATHS[self.path](**self.path_parameters)
         except TypeError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from restorekit import device as devices
 from restorekit.engine.conditioning import Condition, overwrite_known
@@ -31,7 +31,7 @@ from restorekit.training import checkpoint, draws, processes
 from restorekit.training.average import Average
 from restorekit.training.grow import begun
 from restorekit.training.loss import batch_loss, draw_times, estimate_loss
-from restorekit.training.muon import Muon
+from restorekit.training.optimisers import optimisers, set_rates
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Recipe
@@ -76,13 +76,7 @@ class Trainer:
         if recipe.only_look:
             for name, value in self.network.named_parameters():
                 value.requires_grad_(name.endswith((".narrow", ".widen")))
-        matrices, others = _by_optimiser(self.network)
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "adam": torch.optim.AdamW(others, recipe.learning_rate, weight_decay=0.0, fused=True)
-        }
-        if matrices:
-            muon = Muon(matrices, recipe.matrix_learning_rate, decay=recipe.matrix_decay)
-            self.optimisers["muon"] = muon
+        self.optimisers = optimisers(self.network, recipe)
         self.perceptual = PerceptualPhase(recipe, device) if recipe.perceptual else None
         self.iteration, self.seconds = 0, 0.0
         self.earlier: list[dict[str, Any]] = []  # phases that came before, for the card
@@ -100,9 +94,7 @@ class Trainer:
 
         Its gradient is the mean over the recipe's `accumulate` batches, shared out among the processes.
         """
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = optimiser.defaults["lr"] * pace(self.recipe, self.iteration)
+        set_rates(self.optimisers.values(), pace(self.recipe, self.iteration))
         self.network.zero_grad(set_to_none=True)
         parts, total, extra = self.recipe.accumulate, torch.zeros((), device=self.device), ""
         for part in processes.share(parts):
@@ -155,9 +147,10 @@ class Trainer:
     def batch(self, corpus: Corpus, draw: torch.Generator) -> tuple[Tensor, Condition]:
         """Clean crops, and their condition made by the task's own hooks."""
         recipe = self.recipe
-        clean = corpus.crops(recipe.batch, recipe.crop, draw, recipe.grey_share).to(self.device)
         weights = torch.tensor([d.weight for d in recipe.draws], dtype=torch.float64)
         chosen = recipe.draws[int(torch.multinomial(weights, 1, generator=draw))]
+        crop = chosen.crop or recipe.crop
+        clean = corpus.crops(recipe.batch, crop, draw, recipe.grey_share).to(self.device)
         options = draws.options_of(chosen, self.task, lambda: draws.uniform(draw))
         seed = int(torch.randint(2**62, (1,), generator=draw))
         return clean, self.condition(clean, options, seed)
@@ -180,7 +173,7 @@ class Trainer:
                 plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
             known = self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
         self._check_fits_network(known)
-        return known
+        return dataclasses.replace(known, cell=plan.cell)
 
     def _check_fits_network(self, known: Condition) -> None:
         """UsageError where the condition has not the channels that the recipe's network takes."""
@@ -372,17 +365,6 @@ def read_log(path: Path) -> Iterator[dict[str, str]]:
 def _network(recipe: Recipe, device: torch.device) -> UNet:
     network = UNet(recipe.network)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _by_optimiser(network: UNet) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(the inner convolutions' weights, all others): the first and last layer are none of Muon's."""
-    inner = {
-        name
-        for name, value in network.named_parameters()
-        if value.ndim == 4 and name.endswith("weight") and not name.startswith(("head.", "tail."))
-    }
-    named = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
-    return [p for n, p in named if n in inner], [p for n, p in named if n not in inner]
 
 
 def _items(condition: Condition, chosen: slice) -> Condition:

@@ -74,6 +74,7 @@ class Rig:
     path: str = "flow_from_source"
     radius: int | None = None if NATIVE else 192
     with_known: bool = False
+    cell: int = 0
     asked: list[Box] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -102,14 +103,15 @@ class Rig:
         )
 
     def engine(self, budget: int = EVERYTHING, batch: int = 1, **changes: Any) -> Engine:
-        denoiser = self.denoiser()
+        denoiser, config = self.denoiser(), self.config.on(self.cell)
         given: dict[str, Any] = {
             "denoise": denoiser,
             "precise": lambda: denoiser,
             "path": denoiser.path,
-            "radius": int(self.config.radius) if self.radius is None else self.radius,
-            "stride": self.config.stride,
-            "multiple": 16 * self.config.factor,
+            "radius": int(config.radius) if self.radius is None else self.radius,
+            "stride": config.stride,
+            "multiple": 16 * config.factor,
+            "cell": config.factor,
             "device": torch.device("cpu"),
         }
         return Engine(**{**given, **changes}, budget=budget, batch=batch)

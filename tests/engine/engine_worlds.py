@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Predicting
-from restorekit.engine.losses import Weight, prediction_loss
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.training.average import Average
+from restorekit.training.prediction_loss import Weight, prediction_loss
 
 
 class PointNetwork(nn.Module):

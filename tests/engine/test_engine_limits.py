@@ -15,7 +15,6 @@ from restorekit.engine.denoiser import Preconditioned, Predicting
 from restorekit.engine.editing import resampled
 from restorekit.engine.likelihood import log_likelihood, solve_flow
 from restorekit.engine.loop import sample
-from restorekit.engine.losses import edm, min_snr, prediction_loss
 from restorekit.engine.markov import added_noise, betas_of, forward_step, learned_variance
 from restorekit.engine.path import PATHS, from_betas
 from restorekit.engine.samplers import SAMPLERS, State
@@ -26,6 +25,7 @@ from restorekit.engine.schedules import (
     uniform_times,
 )
 from restorekit.errors import UsageError
+from restorekit.training.prediction_loss import edm, min_snr, prediction_loss
 
 ONES = torch.ones(1, 1, 2, 2, dtype=torch.float64)
 

@@ -20,11 +20,17 @@ from restorekit.engine.bound import (
 )
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import PREDICTIONS, Predicting, x0_from
-from restorekit.engine.losses import WEIGHTS, _levels, prediction_loss, share_of_noise, target_of
 from restorekit.engine.markov import learned_variance
 from restorekit.engine.path import PATHS, Path
 from restorekit.engine.schedules import log_snr_times, uniform_times
 from restorekit.errors import UsageError
+from restorekit.training.prediction_loss import (
+    WEIGHTS,
+    _levels,
+    prediction_loss,
+    share_of_noise,
+    target_of,
+)
 
 X0, NOISE, SLIP = images(3, 4, 2, 3, 5)
 TIMES = torch.tensor([0.105, 0.3005, 0.6005, 0.9005], dtype=torch.float64)

@@ -10,7 +10,6 @@ import torch
 from engine_oracles import images, noisy_paths
 from torch import Tensor
 
-from restorekit.engine.losses import target_of
 from restorekit.engine.markov import (
     ancestral_with,
     betas_of,
@@ -22,6 +21,7 @@ from restorekit.engine.markov import (
 from restorekit.engine.path import PATHS, from_betas
 from restorekit.engine.samplers import SAMPLERS, State
 from restorekit.errors import UsageError
+from restorekit.training.prediction_loss import target_of
 
 GRID = [0.0, 0.07, 0.3, 0.55, 0.8, 0.97]
 X0, Y, X_T, Z = images(4, 2, 3, 5, 7)

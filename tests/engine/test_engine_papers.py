@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from restorekit.engine.denoiser import PREDICTIONS
-from restorekit.engine.losses import WEIGHTS
 from restorekit.engine.path import PATHS
 from restorekit.engine.samplers import SAMPLERS
+from restorekit.training.prediction_loss import WEIGHTS
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "engine"
 

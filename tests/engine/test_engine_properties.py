@@ -15,10 +15,10 @@ from torch import Tensor
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import PREDICTIONS, Predicting
 from restorekit.engine.loop import Run, sample
-from restorekit.engine.losses import target_of
 from restorekit.engine.path import PATHS, Path
 from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import repeated, uniform_times
+from restorekit.training.prediction_loss import target_of
 
 Y, START, *DRAWS = images(12, 1, 2, 3, 4, seed=5, dtype=torch.float32)
 

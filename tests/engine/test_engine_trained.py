@@ -29,11 +29,11 @@ from restorekit.engine.guidance import (
     drop_labels,
 )
 from restorekit.engine.loop import sample
-from restorekit.engine.losses import WEIGHTS
 from restorekit.engine.path import PATHS
 from restorekit.engine.resample import resample
 from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import uniform_times
+from restorekit.training.prediction_loss import WEIGHTS
 
 pytestmark = pytest.mark.slow
 

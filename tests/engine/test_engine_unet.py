@@ -307,3 +307,50 @@ def test_parameters_are_named_as_the_shipped_weights_are() -> None:
                  for layer in block}  # fmt: skip
     assert names == expected
     assert isinstance(UNet(TINY).head, nn.Conv2d)
+
+
+CELLS = replace(TINY, factor=4, further=(2, 3))
+
+
+@pytest.mark.parametrize("side", [2, 3])
+def test_other_cells_have_a_first_and_last_layer_of_their_own(side: int) -> None:
+    """MDSR (Lim 2017): the same blocks between them, as a network of these cells alone computes it."""
+    network = awake(CELLS)
+    alone = UNet(replace(TINY, factor=side)).double()
+    kept = network.state_dict()
+    for layer in ("head", "tail"):
+        for name in ("weight", "bias"):
+            kept[f"{layer}.{name}"] = kept[f"{layer}s.{side}.{name}"]
+    alone.load_state_dict({name: kept[name] for name in alone.state_dict()})
+    given = inputs(CELLS, 2, 24)
+    assert torch.equal(network(*given, cell=side), alone(*given))
+    assert not torch.equal(network(*given, cell=side), network(*given))
+    assert torch.equal(network(None, *given[1:], cell=side), alone(None, *given[1:]))
+
+
+def test_cells_that_a_network_has_not_are_its_first() -> None:
+    given = inputs(CELLS, 1, 24)
+    network = awake(CELLS)
+    assert all(torch.equal(network(*given, cell=cell), network(*given)) for cell in (0, 1, 4, 5))
+    assert CELLS.on(5) is CELLS.on(4) is CELLS
+    assert (CELLS.on(3).factor, set(CELLS.on(3).further)) == (3, {2, 4})
+    assert (CELLS.on(3).stride, CELLS.on(2).radius) == (6, replace(TINY, factor=2).radius)
+    with pytest.raises(UsageError, match="multiple of the stride 6"):
+        network(*inputs(CELLS, 1, 16), cell=3)
+    with pytest.raises(UsageError, match="from 1 up"):
+        replace(TINY, further=(0,))
+
+
+def test_blocks_are_told_the_same_of_all_cells_at_first() -> None:
+    """A picture enlarged by repeating its pixels is one picture to a new network, however large."""
+    network = UNet(replace(CELLS, channels=3, concat=3)).double()
+    (small,) = images(1, 2, 6, 9, 9)
+    first = {4: network.head, **{int(side): head for side, head in network.heads.items()}}
+    seen = [
+        head(codec.encode(small.repeat_interleave(side, 2).repeat_interleave(side, 3), side))
+        - head.bias[:, None, None]
+        for side, head in first.items()
+    ]
+    for other in seen[1:]:
+        torch.testing.assert_close(other, seen[0], rtol=0, atol=1e-5)
+    assert float(seen[0].detach().std()) > 0.5

@@ -15,7 +15,7 @@ from outer_kit import Run, noise, save, tree
 from restorekit import device as devices
 from restorekit.errors import DeviceError, ImageError, UsageError
 from restorekit.images import Picture, from_array
-from restorekit.jobs import restorer as restorer_module
+from restorekit.jobs import grid
 from restorekit.jobs.checks import check_result
 from restorekit.jobs.restorer import Restorer
 
@@ -190,8 +190,8 @@ def test_the_first_budget_holds_a_tile_and_little_of_the_memory(
 ) -> None:
     assert restorer(tile=64).budget == (64 + 2 * 32) ** 2
     for free, expected in (
-        (0, restorer_module.SMALLEST_TILE),
-        (1 << 50, restorer_module.LARGEST_CALL),
+        (0, grid.SMALLEST_TILE),
+        (1 << 50, grid.LARGEST_CALL),
     ):
         monkeypatch.setattr(devices, "memory", lambda _, f=free: devices.Memory(f, 1 << 50))
         assert restorer().budget == expected

@@ -96,6 +96,11 @@ def test_wrong_notes(note: Any, words: str) -> None:
     assert words in wrong(rk.Plan((20, 30), note))
 
 
+@pytest.mark.parametrize("cell", [-1, 2.0, None, "2"])
+def test_wrong_cells(cell: Any) -> None:
+    assert f"plans cells of {cell!r}" in wrong(rk.Plan((20, 30), cell=cell))
+
+
 CONDITIONS: list[tuple[dict[str, Any], str]] = [
     ({}, ""),
     ({"t_start": 0.3, "numbers": {"a": 1, "b": np.float32(2), "c": torch.ones(1)}}, ""),
@@ -359,7 +364,7 @@ def test_outside_of_its_areas_the_result_is_the_picture(guided: Build) -> None:
     result = made(from_array(image)).color
     expected = np.zeros((70, 80, 3), np.uint8)
     expected[30:46, 12:36] = image
-    around = made.multiple
+    around = made.engine.multiple
     restored = np.zeros((70, 80), bool)
     restored[:around, :around] = True
     np.testing.assert_array_equal(result[~restored], expected[~restored])

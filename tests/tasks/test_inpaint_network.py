@@ -22,7 +22,7 @@ from restorekit.engine.samplers import SAMPLERS
 from restorekit.engine.schedules import uniform_times
 from restorekit.engine.tiles import Box, best_tile, cut, round_up
 from restorekit.engine.unet import UNetConfig
-from restorekit.jobs.restorer import ALIGNMENT
+from restorekit.jobs.grid import ALIGNMENT
 
 NATIVE = devices.precision(torch.device("cpu")) == torch.bfloat16
 RUN = Run(SAMPLERS["ddim"], uniform_times(1), {"look": 1.0})

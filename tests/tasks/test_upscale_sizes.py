@@ -114,3 +114,14 @@ def test_transparency_goes_through_a_cascade(restorer) -> None:
     assert result.color.shape == (36, 36, 3)
     assert result.alpha is not None
     assert result.alpha.shape == (36, 36)
+
+
+@pytest.mark.parametrize(
+    ("scale", "cell"),
+    [(0.5, 2), (1.0, 2), (2.0, 2), (2.45, 2), (2.55, 3), (3.4, 3), (3.6, 4), (4.0, 4)],
+)
+def test_a_cell_of_the_network_is_about_a_pixel_of_the_input(scale: float, cell: int) -> None:
+    image = torch.zeros(1, 3, 40, 60)
+    plan = restorekit_upscale.restorekit_prepare({"image": image}, options(scale=scale))
+    assert isinstance(plan, rk.Plan)
+    assert plan.cell == cell

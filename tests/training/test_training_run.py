@@ -137,6 +137,36 @@ def test_a_batch_is_the_task_s_own_condition_of_its_clean_crops() -> None:
     assert torch.equal(condition.source, condition.concat)
 
 
+def test_a_draw_has_crops_and_cells_of_its_own() -> None:
+    """A crop of 16 pixels of the input to each side, whatever the scale, and cells of one of them."""
+    network = replace(recipe().network, widths=(16,), blocks=(1,), further=(2, 3))
+    draws = tuple(Draw(1.0, {"scale": float(n)}, crop=16 * n) for n in (2, 3, 4))
+    made = trainer(recipe(draws=draws, network=network))
+    seen = set()
+    for seed in range(12):
+        clean, condition = made.batch(corpus(), torch.Generator().manual_seed(seed))
+        scale = round(2 ** condition.numbers["scale"])
+        assert (clean.shape[-1], condition.cell) == (16 * scale, scale)
+        assert bool(made.path_loss(clean, condition, torch.Generator()).isfinite())
+        seen.add(scale)
+    assert seen == {2, 3, 4}
+    assert all(math.isfinite(made.step(corpus())[0]) for _ in range(3))
+
+
+def test_a_first_layer_of_large_cells_learns_at_a_share_of_the_rate() -> None:
+    network, draws = replace(recipe().network, further=(2, 3)), (Draw(1.0, {"scale": 4.0}),)
+    made = trainer(recipe(network=network, draws=draws, warmup=0, learning_rate=0.01))
+    made.step(corpus())
+    names = {id(value): name for name, value in made.network.named_parameters()}
+    rates = {
+        names[id(value)]: group["lr"]
+        for group in made.optimisers["adam"].param_groups
+        for value in group["params"]
+    }
+    found = [rates[f"{head}.weight"] for head in ("head", "heads.2", "heads.3", "tail", "tails.3")]
+    assert found == pytest.approx([0.0025, 0.01, 0.04 / 9, 0.01, 0.01])
+
+
 def test_draws_are_taken_by_their_weights_and_ranges() -> None:
     draws = (Draw(3.0, {"scale": 4.0}), Draw(1.0, {"scale": [2.0, 3.0], "noise": [0.0, 0.1]}))
     made = trainer(recipe(draws=draws, batch=1))

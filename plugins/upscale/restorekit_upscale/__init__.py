@@ -1,8 +1,8 @@
 """Enlarge photographs.
 
 The low-res image, resampled to the output's grid, is both the source of the path and the image that
-is concatenated to the network's input (low-res concatenation); the scale and the input's noise level
-are numbers of the condition.
+is concatenated to the network's input (low-res concatenation); the network works on cells of about
+one of its pixels; the scale and the input's noise level are numbers of the condition.
 """
 
 from __future__ import annotations
@@ -131,7 +131,13 @@ def restorekit_prepare(
     numbers = {"scale": math.log2(known), "noise": 10 * noise}
     note = {"scale": whole} | ({"clean": _CLEANED} if worn else {})
     decided = {"clean": "always" if worn else "never"} if options["clean"] == "auto" else {}
-    return rk.Plan(size, note, (image, numbers), settled=decided)
+    return rk.Plan(size, note, (image, numbers), settled=decided, cell=_cell(known))
+
+
+def _cell(scale: float) -> int:
+    """The side of the network's cells: about one pixel of the input to each, so that it works where the
+    picture was measured."""
+    return min(max(math.floor(scale + 0.5), 2), 4)
 
 
 def _worn(image: Tensor) -> bool:

@@ -1,0 +1,34 @@
+"""The grid that a network's calls lie on, and how large the largest may be."""
+
+from __future__ import annotations
+
+import torch
+
+from restorekit import device as devices
+from restorekit.engine.tiles import round_up
+from restorekit.engine.unet import UNetConfig
+
+ALIGNMENT = 16  # network pixels: the shapes for which a processor's convolutions agree bit for bit
+BYTES_PER_PIXEL = 220  # of working memory to an output pixel of a network call, measured
+SMALLEST_TILE = 1 << 18
+LARGEST_CALL = 1 << 24  # pixels: 3 GiB; margins then cost less than a tenth at 24 megapixels
+
+
+def grid(config: UNetConfig) -> dict[str, int]:
+    """What an engine has to know of its network, by the engine's names."""
+    multiple = max(ALIGNMENT * config.factor, config.stride)
+    reach = {"radius": int(config.radius), "cell": config.factor}
+    return {**reach, "stride": config.stride, "multiple": multiple}
+
+
+def first_budget(tile: int | None, config: UNetConfig, device: torch.device) -> int:
+    """Pixels of the largest network call: the tile asked for, or what memory holds easily."""
+    if tile:
+        found = grid(config)
+        multiple = found["multiple"]
+        margin = 2 * round_up(found["radius"], multiple)
+        return (round_up(tile, multiple) + margin) ** 2
+    memory = devices.memory(device)
+    if memory is None:
+        return 1 << 22
+    return int(min(max(memory.free / 4 / BYTES_PER_PIXEL, SMALLEST_TILE), LARGEST_CALL))
