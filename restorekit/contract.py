@@ -34,7 +34,8 @@ def _plan(answer: Any, arguments: Mapping[str, Any]) -> str:
             return f"plans the jump {answer.jump!r}, not two whole numbers (steps, times) above 0"
     if wrong := _note(answer.note):
         return wrong
-    if not isinstance(answer.cell, int) or answer.cell < 0:
+    cell = _whole((answer.cell,), 1)
+    if cell is None or cell[0] < 0 or isinstance(answer.cell, bool):
         return f"plans cells of {answer.cell!r}, not a whole number of 0 or more"
     if not isinstance(answer.settled, Mapping):
         return f"gives {_kind(answer.settled)} as settled, not values of options by name"
@@ -121,6 +122,8 @@ def _condition(answer: Any, arguments: Mapping[str, Any]) -> str:
             return f"gives {_kind(number)} as the number {name!r}"
         if isinstance(number, Real) and not math.isfinite(number):
             return f"gives {number} as the number {name!r}, which is not finite"
+    if answer.cell:
+        return f"has cells of {answer.cell!r} of its own; its plan says which"
     if not isinstance(answer.t_start, Real) or not 0 < answer.t_start <= 1:
         return f"starts at the time {answer.t_start!r}, not above 0 and at most 1"
     images: dict[str, Any] = {"source": answer.source}

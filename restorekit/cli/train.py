@@ -83,6 +83,7 @@ def command(
     training = trainer.Trainer(
         recipe, loaded.task, loaded.hooks, devices.choose(device), restored_stage
     )
+    training.try_draws()
     state = out / "checkpoint.safetensors"
     if resume and not state.exists():
         raise UsageError(f"nothing to resume: there is no {state}")

@@ -78,8 +78,7 @@ class Preconditioned:
         given = None if scaled is None else scaled.to(self.dtype)
         concat = None if condition.concat is None else condition.concat.to(self.dtype)
         rows = number_rows(condition, self.numbers, source)
-        cell = {"cell": condition.cell} if condition.cell else {}  # most networks know one
-        return self.network(given, concat, _times(t, source), rows, **cell)
+        return self.network(given, concat, _times(t, source), rows, **cells(condition))
 
     def scalings(
         self, x_t: Tensor, t: Tensor, condition: Condition
@@ -115,6 +114,11 @@ def number_rows(condition: Condition, names: Sequence[str], like: Tensor) -> Ten
     return torch.stack(torch.broadcast_tensors(*columns), 1)
 
 
+def cells(condition: Condition) -> dict[str, int]:
+    """What a network is told of its cells: nothing where nothing is asked, since most know one kind."""
+    return {"cell": condition.cell} if condition.cell else {}
+
+
 def _times(t: Tensor, like: Tensor) -> Tensor:
     return t.to(device=like.device, dtype=torch.float32).reshape(-1)
 
@@ -134,7 +138,9 @@ class Predicting:
     def __call__(self, x_t: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """x̂0, (N, C, H, W) float32. t: () for the whole batch, or (N,)."""
         rows = number_rows(condition, self.numbers, x_t)
-        answer = self.network(x_t, condition.concat, _times(t, x_t), rows).float()
+        answer = self.network(
+            x_t, condition.concat, _times(t, x_t), rows, **cells(condition)
+        ).float()
         _, gamma, _ = self.path.at(t)
         u_t = x_t - broadcast(gamma, x_t) * condition.source
         return x0_from(self.prediction, answer, u_t, self.path, t)

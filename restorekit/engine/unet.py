@@ -29,8 +29,6 @@ class UNetConfig:
     channels: int = 3  # of the image that is predicted
     concat: int = 3  # of what is concatenated to it: the resampled source, auxiliary images
     factor: int = 4  # space-to-depth
-    # of which a condition may ask instead, each with a first and last layer of its own (MDSR, Lim 2017)
-    further: tuple[int, ...] = ()
     widths: tuple[int, ...] = (64, 128)  # channels a level; each level halves the grid
     blocks: tuple[int, ...] = (4, 6)  # residual blocks a level, on each side; the last level once
     numbers: tuple[str, ...] = ()  # names of the scalars of the condition, beside t
@@ -41,12 +39,16 @@ class UNetConfig:
     bias: bool = True
     # of what the number "look" adds, times itself, to the weights of the blocks and the tail (Hu 2021)
     rank: int = 0
+    # factors that a plan may ask for instead, with a first and last layer of their own (MDSR, Lim 2017)
+    further: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
             raise UsageError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
         if not self.widths or min(self.channels, *self.factors, *self.widths) < 1:
             raise UsageError("a network needs a level, and channels, factor and widths from 1 up")
+        if len(set(self.factors)) < len(self.factors):
+            raise UsageError(f"cells of {', '.join(map(str, self.factors))}: two are the same")
         if self.norm_groups and any(w % self.norm_groups for w in self.widths):
             raise UsageError(f"widths {self.widths} are not multiples of {self.norm_groups} groups")
         if not self.bias and (self.norm_groups or self.attention):
@@ -149,7 +151,8 @@ class UNet(nn.Module):
             raise UsageError(f"size {(height, width)} is no multiple of the stride {stride}")
         first, last, dtype = self.head, self.tail, images[0].dtype
         if factor != self.config.factor:
-            first, last = self.heads[str(factor)], self.tails[str(factor)]
+            layers = zip(self.heads.values(), self.tails.values(), strict=True)
+            first, last = dict(zip(self.config.further, layers, strict=True))[factor]
         grid = codec.encode(images[0] if len(images) == 1 else torch.cat(images, 1), factor)
         # torch's convolution of one small float32 image rounds otherwise than of several or a large.
         small = grid.shape[2:].numel() * self.config.widths[-1] <= 20480 * 4 ** len(self.down)

@@ -21,13 +21,23 @@ def grid(config: UNetConfig) -> dict[str, int]:
     return {**reach, "stride": config.stride, "multiple": multiple}
 
 
+def tile_budget(tile: int, config: UNetConfig) -> int:
+    """Pixels of the call that a tile of a side needs, with the margins around it."""
+    found = grid(config)
+    multiple = found["multiple"]
+    margin = 2 * round_up(found["radius"], multiple)
+    return (round_up(tile, multiple) + margin) ** 2
+
+
+def smallest_budget(config: UNetConfig) -> int:
+    """Pixels of the call that the smallest tile needs, on whichever of its cells that is least."""
+    return min(tile_budget(1, config.on(side)) for side in config.factors)
+
+
 def first_budget(tile: int | None, config: UNetConfig, device: torch.device) -> int:
     """Pixels of the largest network call: the tile asked for, or what memory holds easily."""
     if tile:
-        found = grid(config)
-        multiple = found["multiple"]
-        margin = 2 * round_up(found["radius"], multiple)
-        return (round_up(tile, multiple) + margin) ** 2
+        return tile_budget(tile, config)
     memory = devices.memory(device)
     if memory is None:
         return 1 << 22

@@ -37,8 +37,8 @@ _LOSSLESS, _LOSSY = 0.6, 0.12
 
 @dataclass(frozen=True)
 class Work:
-    """What the network does for one plane set: the result's (height, width), the calls it takes,
-    and the pixels they see, margins counted."""
+    """What the network does for one plane set: the result's (height, width), the calls it takes, and
+    the pixels they see, margins counted, as of the network's first cells; largest: those of one call."""
 
     size: tuple[int, int]
     calls: int
@@ -127,16 +127,15 @@ def _sides(stages: Stages, attempt: Attempt, header: Header) -> tuple[Size, dict
 def _work(restorer: Restorer, before: Size, beside: Mapping[str, Size] | None = None) -> Work:
     """What a picture of this (height, width), with others beside it, asks of the network."""
     plans = _plans(restorer, before, beside or {})
-    calls = [
-        box.pixels
-        for worker, plan in plans
-        for box in _calls(
-            replace(worker.tiled(plan), budget=min(worker.budget, restorer.budget)),
-            plan.size,
-            worker.runs(plan),
-        )
-    ]
-    return Work(plans[-1][1].size, len(calls), sum(calls), max(calls))
+    sizes, pixels = [], 0.0
+    for worker, plan in plans:
+        engine = worker.tiled(plan)
+        engine = replace(engine, budget=min(engine.budget, restorer.budget))
+        here = [box.pixels for box in _calls(engine, plan.size, worker.runs(plan))]
+        # A call costs by its cells: a pixel on small ones is more of them.
+        pixels += sum(here) * (worker.engine.cell / engine.cell) ** 2
+        sizes += here
+    return Work(plans[-1][1].size, len(sizes), round(pixels), max(sizes))
 
 
 def _plans(

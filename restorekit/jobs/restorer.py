@@ -21,7 +21,7 @@ from restorekit.errors import DeviceError, PluginError, UsageError
 from restorekit.images import Picture, quantise, visible
 from restorekit.jobs import sampling
 from restorekit.jobs.checks import check_room, misfit
-from restorekit.jobs.grid import first_budget, grid
+from restorekit.jobs.grid import first_budget, grid, smallest_budget, tile_budget
 from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.report import HASH
@@ -135,7 +135,7 @@ class Restorer:
                 if not devices.is_out_of_memory(error):
                     raise
                 devices.release(self.device)
-                smallest = (self.engine.multiple + 2 * self.engine.margin) ** 2
+                smallest = smallest_budget(self.model.config)
                 if self.budget <= smallest:
                     other = "" if self.device.type == "cpu" else ", use --device cpu"
                     raise DeviceError(
@@ -320,8 +320,9 @@ class Restorer:
 
     def tiled(self, plan: Plan) -> Engine:
         """The engine on the cells of a plan, in tiles for which there is memory."""
-        own = grid(self.model.config.on(plan.cell))
-        return replace(self.engine, budget=self.budget, **own)
+        config, tile = self.model.config.on(plan.cell), self.settings.tile
+        asked = tile_budget(tile, config) if tile else self.budget
+        return replace(self.engine, budget=min(asked, self.budget), **grid(config))
 
     def _windows(self, plan: Plan, tell: Tell) -> Iterator[tuple[Box, Tensor]]:
         """The windows of a plan with their x0; each is told of when it has been put away."""

@@ -103,7 +103,8 @@ def looks_like_the_picture(subject: Subject) -> str:
 
 def tiles_do_not_show(subject: Subject) -> str:
     """The result is bit-equal in the smallest tiles, and several to a call."""
-    multiple = subject.usual.engine.multiple
+    made = subject.usual
+    multiple = made.tiled(planned(made, subject.usual_case)).multiple
     for case in _strips(subject):
         made = subject.restorer()
         expected = restored(made, case)
@@ -118,7 +119,8 @@ def _strips(subject: Subject) -> Iterator[Case]:
     """A wide picture and a tall one, so long that the smallest tiles with their margins see a part."""
     made = subject.usual
     result = restored(made, subject.usual_case)
-    needed = 2 * made.engine.multiple + made.engine.margin
+    engine = made.tiled(planned(made, subject.usual_case))
+    needed = 2 * engine.multiple + engine.margin
     height, width = (
         round_up(-(-needed * SIDE // side), NARROW) for side in (result.height, result.width)
     )

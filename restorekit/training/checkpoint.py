@@ -75,7 +75,11 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
     for key, value in tensors.items():
         index, _, name = key.partition(".")
         like = parameters[int(index)]
-        if value.shape == like.shape:
+        if value.ndim:  # a step's number has none
+            if value.shape != like.shape:
+                raise ValueError(
+                    f"{key} is of {tuple(value.shape)}, its weight {tuple(like.shape)}"
+                )
             value = torch.empty_like(like, dtype=value.dtype).copy_(value)
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": record["param_groups"]})

@@ -37,8 +37,13 @@ def checked(task: Task, options: Mapping[str, Any]) -> tuple[dict[str, Any], dic
 
 def check(draw: Draw, task: Task) -> None:
     """UsageError where a draw has an option that the task has not, or a range leads out of its own."""
-    for end in (0.0, 1.0):
-        checked(task, options_of(draw, task, lambda end=end: end))
+    for options in ends(draw, task):
+        checked(task, options)
+
+
+def ends(draw: Draw, task: Task) -> list[dict[str, Any]]:
+    """The options at both ends of a draw's ranges."""
+    return [options_of(draw, task, lambda end=end: end) for end in (0.0, 1.0)]
 
 
 def uniform(generator: torch.Generator) -> float:

@@ -37,12 +37,14 @@ def optimisers(network: UNet, recipe: Recipe) -> dict[str, torch.optim.Optimizer
 
 
 def _shares(network: UNet) -> dict[str, float]:
-    """The first layers' shares of Adam's rate.
+    """The shares of Adam's rate that the first layers of a network of several cells have.
 
     They add up the pixels of a cell, which are nearly equal: were each of their weights moved as far
-    as another layer's, their sum would leap.
+    as another layer's, their sum would leap, away from what the other cells' layers tell the blocks.
     """
     config = network.config
+    if not config.further:
+        return {}
     names = {f"heads.{side}.weight": side for side in config.further}
     sides = {"head.weight": config.factor, **names}
     return {name: min(1.0, 4 / side**2) for name, side in sides.items()}

@@ -16,6 +16,7 @@ from restorekit.training import checkpoint
 from restorekit.training.recipe import Recipe
 
 _CELL = 4  # pixels a side; patterns with periods of 4 and 2 repeat from one to the next
+_WINDOW = 8  # cells a side, over which what repeats is averaged
 _RINGS = 32
 _FLOOR = (0.25 / 127.5) ** 2
 
@@ -79,7 +80,8 @@ class PerceptualPhase:
         loss = settings.pixel * F.l1_loss(made, x0)
         loss = loss + settings.coarse * F.l1_loss(F.avg_pool2d(made, 4), F.avg_pool2d(x0, 4))
         if settings.lattice:
-            loss = loss + settings.lattice * repeated(made - x0)
+            cell = _CELL if _CELL % max(condition.cell, 1) == 0 else condition.cell
+            loss = loss + settings.lattice * repeated(made - x0, cell)
         # What is made shows the network's cells, and what judges it has strides: seen always in the
         # same place, a pattern of their period can go unpunished, or even please.
         made, x0, source = _anywhere([made, x0, condition.source], generator)
@@ -117,12 +119,12 @@ class PerceptualPhase:
         checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
 
 
-def repeated(difference: Tensor) -> Tensor:
-    """Mean absolute value of what repeats every 4 pixels, over 8 × 8 periods; () of (N, C, H, W).
+def repeated(difference: Tensor, cell: int = _CELL) -> Tensor:
+    """Mean absolute value of what repeats every `cell` pixels, over 8 × 8 periods; () of (N, C, H, W).
 
     A network draws such lattices along its cells: of its first level, or of the next, twice as large.
     """
-    return F.avg_pool2d(codec.encode(difference, _CELL), 8, 4).abs().mean()
+    return F.avg_pool2d(codec.encode(difference, cell), _WINDOW, _WINDOW // 2).abs().mean()
 
 
 def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:

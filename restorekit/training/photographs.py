@@ -67,12 +67,13 @@ class Corpus:
     """Pictures and the places worth cropping.
 
     images: (3, H, W) uint8 on the training device. places: (P, 3) rows of image, top, left on the
-    host. weights: (P,) float64, cumulative, ending in 1.
+    host. weights: (P,) float64, cumulative, ending in 1. side: of the crops that were weighed.
     """
 
     images: Sequence[Tensor]
     places: Tensor
     weights: Tensor
+    side: int
 
     @classmethod
     def of(
@@ -104,23 +105,27 @@ class Corpus:
             ]
         )
         cumulative = weights.cumsum(0)
-        return cls([i.to(device) for i in kept], torch.cat(places), cumulative / cumulative[-1])
+        images = [image.to(device) for image in kept]
+        return cls(images, torch.cat(places), cumulative / cumulative[-1], crop)
 
     def crops(
         self, count: int, size: int, generator: torch.Generator, grey_share: float = 0.0
     ) -> Tensor:
         """(count, 3, size, size) float32 in [−1, 1], turned and mirrored at random.
 
-        grey_share: how many of them, on average, lose their colour.
+        Those smaller than what was weighed lie anywhere in it. grey_share: how many of them, on average,
+        lose their colour.
         """
         drawn = torch.rand(count, generator=generator, dtype=torch.float64)
         rows = torch.searchsorted(self.weights, drawn).clamp(max=len(self.places) - 1)
         turns = torch.randint(8, (count,), generator=generator).tolist()
         # A step of the grid or a little more, so that the last rows and columns are seen too.
-        shifts = torch.randint(-16, GRID, (count, 2), generator=generator).tolist()
+        shifts = torch.randint(-16, GRID, (count, 2), generator=generator)
+        if size < self.side:
+            shifts += torch.randint(self.side - size + 1, (count, 2), generator=generator)
         crops = [
             turned(self._cut(self.places[row].tolist(), shift, size), turn)
-            for row, shift, turn in zip(rows.tolist(), shifts, turns, strict=True)
+            for row, shift, turn in zip(rows.tolist(), shifts.tolist(), turns, strict=True)
         ]
         images = torch.stack(crops).float() / 127.5 - 1
         if grey_share:

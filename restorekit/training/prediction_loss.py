@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from restorekit.engine.conditioning import Condition
-from restorekit.engine.denoiser import PREDICTIONS, Predicting, number_rows
+from restorekit.engine.denoiser import PREDICTIONS, Predicting, cells, number_rows
 from restorekit.engine.path import Path, broadcast
 from restorekit.errors import UsageError
 
@@ -95,7 +95,8 @@ def prediction_loss(
     path = denoiser.path
     x_t = path.marginal(x0, condition.source, t, noise)
     rows = number_rows(condition, denoiser.numbers, x_t)
-    answer = denoiser.network(x_t, condition.concat, t.to(x_t), rows).float()
+    given = x_t, condition.concat, t.to(x_t), rows
+    answer = denoiser.network(*given, **cells(condition)).float()
     target = target_of(denoiser.prediction, x0, noise, path, t)
     error = (answer - target).square().mean((1, 2, 3))
     if weight is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from restorekit import device as devices
 from restorekit.errors import UsageError
@@ -43,6 +43,21 @@ def sum_up(tensors: Sequence[Tensor]) -> None:
     if count() > 1:
         for tensor in tensors:
             dist.all_reduce(tensor)
+
+
+def sum_up_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Each gradient replaced by its sum; one that only another process has counts as 0 here."""
+    if count() == 1:
+        return
+    parameters = list(parameters)
+    here = torch.tensor(
+        [float(p.grad is not None) for p in parameters], device=parameters[0].device
+    )
+    sum_up([here])
+    for parameter, somewhere in zip(parameters, here.tolist(), strict=True):
+        if somewhere and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    sum_up([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
 def any_of(flag: bool, device: torch.device) -> bool:

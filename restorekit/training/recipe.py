@@ -41,8 +41,8 @@ class Perceptual:
 
     share: of the batch; 1: the network learns only what the number "look" adds to its weights (`rank`),
     and the faithful look stays as it was. coarse: L1 between 4×4 means. lattice: L1 between what
-    repeats every 4 pixels, which is no texture but the network's cells. spectrum: of how far the power
-    of each frequency is from the original's. widths: of the discriminator's layers.
+    repeats every 4 pixels, or 3 on cells of 3, which is no texture but the network's cells. spectrum:
+    of how far the power of each frequency is from the original's. widths: of the discriminator's layers.
     """
 
     share: float = 0.5
@@ -128,6 +128,8 @@ class Recipe:
                 raise UsageError(
                     f"recipe: crop {crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
                 )
+            if self.perceptual and self.perceptual.spectrum and crop < 48:
+                raise UsageError(f"recipe: crop {crop}: a spectrum is seen in 48 pixels or more")
             if not 0 < crop <= self.crop or all(crop % stride for stride in strides):
                 raise UsageError(
                     f"recipe: crop {crop} is no multiple of {' or '.join(map(str, strides))}, or "

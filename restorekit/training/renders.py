@@ -8,7 +8,7 @@ that is enough (Noise2Noise, Lehtinen 2018). No reference is needed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,7 @@ def noise_to_noise_loss(
     height, width = target.shape[-2:]
     whole = Box(0, 0, height, width)
     plan = hooks.restorekit_prepare(inputs=inputs, options=options)
-    condition: Condition = hooks.restorekit_condition(plan=plan, box=whole)
+    condition: Condition = replace(hooks.restorekit_condition(plan=plan, box=whole), cell=plan.cell)
     estimate = first_call(denoiser, condition, noise)
     with torch.autocast(target.device.type, enabled=False):
         light = hooks.restorekit_finish(plan=plan, box=whole, x0=estimate.float())

@@ -66,7 +66,7 @@ class Trainer:
     ) -> None:
         self.recipe, self.task, self.hooks = recipe, task, hooks
         self.device, self.staged = device, staged
-        for one in recipe.draws:  # a rare one that is wrong would end the run hours later
+        for one in recipe.draws:
             draws.check(one, task)
         torch.manual_seed(recipe.seed)  # initial weights only
         self.network = _network(recipe, device)
@@ -81,6 +81,14 @@ class Trainer:
         self.iteration, self.seconds = 0, 0.0
         self.earlier: list[dict[str, Any]] = []  # phases that came before, for the card
         self.data: list[dict[str, Any]] = []
+
+    def try_draws(self) -> None:
+        """Make a condition at both ends of each draw: a rare one that is wrong would end a run hours
+        later. UsageError."""
+        for one in self.recipe.draws:
+            for options in draws.ends(one, self.task):
+                grey = torch.zeros(1, 3, *[one.crop or self.recipe.crop] * 2, device=self.device)
+                self.condition(grey, options, seed=0)
 
     def _denoiser(self, network: Any) -> Preconditioned:
         path = PATHS[self.recipe.path](**self.recipe.path_parameters)
@@ -101,9 +109,8 @@ class Trainer:
             loss, extra = self._loss(corpus, part)
             (loss / parts).backward()
             total += loss.detach() / parts
-        processes.sum_up(
-            [total, *(p.grad for p in self.network.parameters() if p.grad is not None)]
-        )
+        processes.sum_up([total])
+        processes.sum_up_gradients(self.network.parameters())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         for optimiser in self.optimisers.values():
             optimiser.step()
@@ -172,12 +179,19 @@ class Trainer:
                 inputs |= {"stage": self.staged(plan, self.recipe.perceptual is not None)}
                 plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
             known = self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
+        known = dataclasses.replace(known, cell=plan.cell)
         self._check_fits_network(known)
-        return dataclasses.replace(known, cell=plan.cell)
+        return known
 
     def _check_fits_network(self, known: Condition) -> None:
-        """UsageError where the condition has not the channels that the recipe's network takes."""
-        network = self.recipe.network
+        """UsageError where a condition has other channels or sides than the recipe's network takes."""
+        network = self.recipe.network.on(known.cell)
+        sides, stride = known.source.shape[-2:], network.stride
+        if any(side % stride for side in sides):
+            raise UsageError(
+                f"recipe: a crop of {sides[0]} pixels on cells of {network.factor}; give a multiple of "
+                f"{stride}"
+            )
         given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
         # A network that takes nothing beside x_t is a model of pictures as such, for any condition.
         if given != (network.channels, network.concat or given[1]):
@@ -197,7 +211,7 @@ class Trainer:
         first = self.recipe.draws[0]
         options = draws.options_of(first, self.task, lambda: draws.uniform(torch.Generator()))
         for picture in pictures:
-            clean = _centre(picture).to(self.device).float()[None] / 127.5 - 1
+            clean = _centre(picture, self.recipe).to(self.device).float()[None] / 127.5 - 1
             condition = self.condition(clean, dict(options), seed=0).with_numbers(look=0.0)
             with devices.mixed(self.device):
                 estimate = denoiser(condition.source, torch.ones(()), condition)
@@ -376,7 +390,11 @@ def _items(condition: Condition, chosen: slice) -> Condition:
     return condition.map(lambda image: image[chosen]).with_numbers(**numbers)
 
 
-def _centre(picture: Tensor) -> Tensor:
-    side = min(VALIDATION_CROP, *(length // 64 * 64 for length in picture.shape[-2:]))
+def _centre(picture: Tensor, recipe: Recipe) -> Tensor:
+    """What is validated: as much of the middle as fits the network, whatever its cells."""
+    network = recipe.network
+    strides = (network.on(factor).stride for factor in network.factors)
+    unit = math.lcm(*strides) if network.further else 64
+    side = min(VALIDATION_CROP // unit * unit, *(n // unit * unit for n in picture.shape[-2:]))
     top, left = ((length - side) // 2 for length in picture.shape[-2:])
     return picture[:, top : top + side, left : left + side]

@@ -96,14 +96,16 @@ def test_wrong_notes(note: Any, words: str) -> None:
     assert words in wrong(rk.Plan((20, 30), note))
 
 
-@pytest.mark.parametrize("cell", [-1, 2.0, None, "2"])
+@pytest.mark.parametrize("cell", [-1, 2.0, None, "2", True])
 def test_wrong_cells(cell: Any) -> None:
     assert f"plans cells of {cell!r}" in wrong(rk.Plan((20, 30), cell=cell))
+    assert not wrong(rk.Plan((20, 30), cell=np.int64(3)))  # type: ignore[arg-type]
 
 
 CONDITIONS: list[tuple[dict[str, Any], str]] = [
     ({}, ""),
     ({"t_start": 0.3, "numbers": {"a": 1, "b": np.float32(2), "c": torch.ones(1)}}, ""),
+    ({"cell": 3}, "has cells of 3 of its own; its plan says which"),
     ({"t_start": 2.0}, "starts at the time 2.0, not above 0 and at most 1"),
     ({"t_start": 0.0}, "starts at the time 0.0"),
     ({"t_start": float("nan")}, "starts at the time nan"),

@@ -55,6 +55,17 @@ def test_a_grown_network_is_the_old_one_and_learns(name: str, bias: bool) -> Non
     assert all(p.any() for p in added)
 
 
+def test_a_grown_network_keeps_the_layers_of_all_its_cells() -> None:
+    old = replace(OLD, factor=4, widths=(16,), blocks=(1,), further=(2, 3))
+    new = replace(old, blocks=(3,), rank=2)
+    small, large = awake(old), UNet(new)
+    large.load_state_dict(grown(small.state_dict(), old, new))
+    image = torch.randn(2, 3, 48, 24)
+    given = (image, image.flip(0), torch.tensor([0.3, 1.0]), torch.tensor([[0.0], [1.0]]))
+    for cell in old.factors:
+        torch.testing.assert_close(large(*given, cell), small(*given, cell), rtol=1e-5, atol=1e-5)
+
+
 def test_a_network_with_finer_levels_keeps_the_blocks_of_the_levels_it_shares() -> None:
     old = replace(OLD, factor=4, rank=2)
     new = replace(old, factor=2, widths=(8, 16, 24), blocks=(1, 2, 2), rank=0)

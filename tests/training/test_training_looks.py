@@ -103,6 +103,9 @@ def test_a_lattice_is_what_repeats_from_cell_to_cell(period: int) -> None:
     assert float(repeated(pattern.repeat(1, 1, count, count))) == pytest.approx(
         float(pattern.abs().mean()), rel=1e-5
     )
+    third = torch.randn(1, 3, 3, 3, generator=generator)
+    seen = float(repeated(third.repeat(1, 1, 22, 22), 3))
+    assert seen == pytest.approx(float(third.abs().mean()), rel=1e-5)
     # Of white noise, the means of 64 have an eighth of its deviation.
     noise = torch.randn(16, 3, 64, 64, generator=generator)
     expected = (2 / torch.pi) ** 0.5 / 8

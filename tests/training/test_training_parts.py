@@ -131,6 +131,16 @@ def test_all_of_a_picture_is_reached_but_for_a_rim_below_and_right() -> None:
     assert int(pixels[:, 1].max()) >= 119 - 15
 
 
+def test_smaller_crops_lie_anywhere_in_what_was_weighed() -> None:
+    rows, columns = torch.meshgrid(torch.arange(100), torch.arange(120), indexing="ij")
+    picture = torch.stack([rows, columns, rows]).to(torch.uint8)
+    data = Corpus.of([picture], 48, CPU)
+    pixels = ((data.crops(600, 16, generator(3)) + 1) * 127.5).round()
+    assert (int(pixels[:, 0].min()), int(pixels[:, 1].min())) == (0, 0)
+    assert int(pixels[:, 0].max()) >= 99 - 15
+    assert int(pixels[:, 1].max()) >= 119 - 15
+
+
 def test_drawn_pictures_get_their_share() -> None:
     photograph = torch.randint(0, 200, (3, 128, 128), generator=generator()).byte()
     drawing = torch.full((3, 128, 128), 255, dtype=torch.uint8)
@@ -222,6 +232,8 @@ def test_a_recipe_is_read_from_toml(tmp_path: Path) -> None:
         ({"draws": [{"weight": 1.0, "options": {}, "crop": 36}]}, ["crop 36", "8"]),
         ({"draws": [{"weight": 1.0, "options": {}, "crop": 128}]}, ["crop 128", "larger", "64"]),
         ({"draws": [{"weight": 1.0, "options": {}, "crop": -8}]}, ["crop -8"]),
+        ({"crop": 40, "perceptual": {"spectrum": 0.1}}, ["crop 40", "spectrum", "48"]),
+        ({"network": {"factor": 4, "further": [2, 2]}}, ["cells of 4, 2, 2", "the same"]),
         ({"path": "vpp"}, ["path", "'vpp'", "flow_from_source"]),
         ({"path_parameters": {"sgima": 0.1}}, ["path_parameters", "sgima"]),
         ({"network": {"widht": [8]}}, ["network", "widht", "widths"]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_kit import assert_same, corpus, recipe, sharp, trainer
+from training_kit import CELLS, assert_same, corpus, recipe, sharp, trainer
 
 from restorekit.errors import UsageError
 from restorekit.training import checkpoint, processes
@@ -21,12 +21,12 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from training_kit import corpus, recipe, trainer
+from training_kit import CELLS, corpus, recipe, trainer
 from restorekit.training import processes
 from restorekit.training.trainer import run
 processes.join()
 assert processes.count() == 2
-made = trainer(recipe(accumulate=2, iterations=3))
+made = trainer(recipe(accumulate=2, iterations=3, **(CELLS if sys.argv[3] == "cells" else {})))
 run(made, corpus(), [], Path(sys.argv[2]), report_every=1)
 made.save(Path(sys.argv[2]) / f"rank{processes.rank()}.safetensors")
 """
@@ -60,13 +60,15 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["plain", "cells"])
+def test_two_processes_do_what_one_does(network: str, tmp_path: Path) -> None:
+    """Also where each of them has a batch for another first and last layer."""
     kit = str(Path(__file__).parent)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     script = tmp_path / "run.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
-        [*command, str(script), kit, str(tmp_path)],
+        [*command, str(script), kit, str(tmp_path), network],
         capture_output=True,
         text=True,
         timeout=240,
@@ -76,7 +78,7 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (checkpoint.load(tmp_path / f"rank{n}.safetensors")[0] for n in (0, 1))
     assert_same(first, second)
-    one = trainer(recipe(accumulate=2, iterations=3))
+    one = trainer(recipe(accumulate=2, iterations=3, **(CELLS if network == "cells" else {})))
     for _ in range(3):
         one.step(corpus())
     for name, value in one.network.state_dict().items():

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 from training_kit import (
+    CELLS,
     CPU,
     NETWORK,
     assert_same,
@@ -139,10 +140,8 @@ def test_a_batch_is_the_task_s_own_condition_of_its_clean_crops() -> None:
 
 def test_a_draw_has_crops_and_cells_of_its_own() -> None:
     """A crop of 16 pixels of the input to each side, whatever the scale, and cells of one of them."""
-    network = replace(recipe().network, widths=(16,), blocks=(1,), further=(2, 3))
-    draws = tuple(Draw(1.0, {"scale": float(n)}, crop=16 * n) for n in (2, 3, 4))
-    made = trainer(recipe(draws=draws, network=network))
-    seen = set()
+    made, seen = trainer(recipe(**CELLS)), set()
+    made.try_draws()
     for seed in range(12):
         clean, condition = made.batch(corpus(), torch.Generator().manual_seed(seed))
         scale = round(2 ** condition.numbers["scale"])
@@ -151,6 +150,21 @@ def test_a_draw_has_crops_and_cells_of_its_own() -> None:
         seen.add(scale)
     assert seen == {2, 3, 4}
     assert all(math.isfinite(made.step(corpus())[0]) for _ in range(3))
+
+
+def test_a_crop_that_is_not_of_whole_cells_is_told_of_before_any_batch() -> None:
+    """A scale that its rounded size brings to other cells is rare: 64 / 3.52 is 18 pixels, 64 / 19 3.4."""
+    draws = (Draw(1.0, {"scale": 4.0}), Draw(1e-9, {"scale": [3.45, 4.0]}))
+    made = trainer(recipe(draws=draws, network=CELLS["network"]))
+    with pytest.raises(UsageError, match="crop of 64 pixels on cells of 3; give a multiple of 3"):
+        made.try_draws()
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_validation_is_of_whole_cells(scale: int) -> None:
+    draws = tuple(draw for draw in CELLS["draws"] if draw.options["scale"] == scale)
+    made = trainer(recipe(network=CELLS["network"], draws=draws))
+    assert math.isfinite(made.validate(pictures(1, 90)))
 
 
 def test_a_first_layer_of_large_cells_learns_at_a_share_of_the_rate() -> None:
@@ -404,6 +418,18 @@ def test_tensors_of_a_checkpoint_come_back_as_they_were(tmp_path: Path) -> None:
             checkpoint.optimiser_tensors(again.optimisers[name]),
             checkpoint.optimiser_tensors(made.optimisers[name]),
         )
+
+
+def test_moments_of_another_weight_are_refused(tmp_path: Path) -> None:
+    """Optimisers take any shape without a word, and step outside of it."""
+    made, file = trainer(recipe()), tmp_path / "one.safetensors"
+    made.step(corpus())
+    made.save(file)
+    tensors, record = checkpoint.load(file)
+    place = next(k for k, v in tensors.items() if k.endswith("exp_avg") and v.ndim == 4)
+    checkpoint.save(file, {**tensors, place: tensors[place].flatten(1)}, record)
+    with pytest.raises(ModelError, match=r"another network or recipe: \d+\.exp_avg is of"):
+        trainer(recipe()).resume(file)
 
 
 def test_both_learning_rates_follow_the_same_pace() -> None:

@@ -30,6 +30,12 @@ DRAWS = (
 )
 
 
+CELLS: dict[str, Any] = {  # a recipe's, whose batches are on cells of 2, 3 or 4
+    "network": replace(NETWORK, widths=(16,), blocks=(1,), further=(2, 3)),
+    "draws": tuple(Draw(1.0, {"scale": float(n)}, crop=16 * n) for n in (2, 3, 4)),
+}
+
+
 def pictures(count: int = 3, side: int = 100, seed: int = 0) -> list[Tensor]:
     """Smooth random pictures with edges, (3, side, side + 8) uint8."""
     generator = torch.Generator().manual_seed(seed)
