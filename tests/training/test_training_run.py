@@ -153,7 +153,7 @@ def test_a_draw_has_crops_and_cells_of_its_own() -> None:
 
 
 def test_a_crop_that_is_not_of_whole_cells_is_told_of_before_any_batch() -> None:
-    """A scale that its rounded size brings to other cells is rare: 64 / 3.52 is 18 pixels, 64 / 19 3.4."""
+    """A rare scale is of other cells: 64 / 3.49 is 18 pixels, of cells of 4, and 64 / 3.45 is 19."""
     draws = (Draw(1.0, {"scale": 4.0}), Draw(1e-9, {"scale": [3.45, 4.0]}))
     made = trainer(recipe(draws=draws, network=CELLS["network"]))
     with pytest.raises(UsageError, match="crop of 64 pixels on cells of 3; give a multiple of 3"):
