@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restorekit.errors import UsageError
+
 
 def cubic(x: Tensor) -> Tensor:
     """Keys' cubic kernel with a = −1/2 (Keys 1981), the one of MATLAB and Pillow."""
@@ -38,7 +40,10 @@ def taps(
 
     Samples sit at half-integers and the two extents coincide; the kernel widens when reducing
     (antialiased, as MATLAB's imresize does); indices are clamped to the input (its edge repeats).
+    UsageError for a kernel that is none of `KERNELS`.
     """
+    if kernel not in KERNELS:
+        raise UsageError(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
     function, support = KERNELS[kernel]
     ratio = size_in / size_out
     widened = max(ratio, 1.0)

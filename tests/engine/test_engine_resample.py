@@ -13,6 +13,7 @@ from torch import Tensor
 
 from restorekit.degradations import reduce
 from restorekit.engine.resample import KERNELS, resample, resampling_matrix, taps
+from restorekit.errors import UsageError
 from restorekit.metrics import matlab_imresize
 
 SIZES = [  # (from, to)
@@ -174,3 +175,8 @@ def test_matrices_and_batches_are_the_same_operator(
         matrix = resampling_matrix(size[0], target[0], kernel)
         assert matrix.shape == (target[0], size[0])
         torch.testing.assert_close(matrix.sum(1), torch.ones(target[0]), rtol=0, atol=1e-6)
+
+
+def test_kernels_that_are_none_are_named() -> None:
+    with pytest.raises(UsageError, match="kernel 'nearest' is none of bicubic, lanczos"):
+        resample(picture(4, 5), (8, 10), kernel="nearest")
