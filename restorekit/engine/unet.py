@@ -192,8 +192,9 @@ def _tail(config: UNetConfig, factor: int) -> Adapted:
 
 def _of_concat(head: nn.Module, grid: Tensor) -> Tensor:
     """The first layer where x is zero: its weights for the concatenated images alone."""
-    weight = head.weight[:, -grid.shape[1] :].contiguous(memory_format=torch.channels_last)  # type: ignore[index]
-    return F.conv2d(grid, weight, head.bias, padding=1)  # type: ignore[arg-type]
+    assert isinstance(head, nn.Conv2d)  # a ModuleDict does not know what it holds
+    weight = head.weight[:, -grid.shape[1] :].contiguous(memory_format=torch.channels_last)
+    return F.conv2d(grid, weight, head.bias, padding=1)
 
 
 def _halved(fine: Tensor, down: nn.Module) -> Tensor:

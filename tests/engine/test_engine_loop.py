@@ -137,25 +137,6 @@ def test_corners_of_the_shipped_network_s_tiles_do_not_show() -> None:
     assert_tiles_do_not_show(rig, [METHODS["faithful"]], [(90_000, 2)])
 
 
-CELLS = UNetConfig(widths=(64,), blocks=(2,), numbers=("scale", "look"), further=(2, 3))
-
-
-@pytest.mark.parametrize("cell", CELLS.factors)
-@pytest.mark.parametrize("method", ["faithful", "ddim"])
-def test_tiles_do_not_show_whatever_the_cells(method: str, cell: int) -> None:
-    rig = Rig(230, 310, CELLS, radius=None, cell=cell)
-    made = assert_tiles_do_not_show(rig, [METHODS[method]])
-    if method == "faithful":  # the network itself on the picture: a cell begins where it does
-        rows, columns = rig.height // 12 * 12 - 72, rig.width // 12 * 12 - 72
-        given = [image[..., :rows, :columns] for image in (rig.source, rig.concat)]
-        network = awake(CELLS, rig.dtype)
-        numbers, t = torch.tensor([[NUMBERS["scale"], NUMBERS["look"]]]), torch.ones(1)
-        answer = network(None, given[1].to(rig.dtype), t, numbers, cell).float()
-        inner = (..., slice(36, rows - 36), slice(36, columns - 36))
-        expected = (given[0] + 0.12 * answer)[inner]
-        torch.testing.assert_close(made[inner], expected, rtol=0, atol=1e-4)
-
-
 PICTURE = (..., slice(16, 166), slice(16, 106))  # in its frame
 
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor
 from training_kit import (
-    CELLS,
     CPU,
     NETWORK,
     assert_same,
@@ -136,49 +135,6 @@ def test_a_batch_is_the_task_s_own_condition_of_its_clean_crops() -> None:
         assert float(difference.median()) < 1e-5
         assert float(difference.max()) < 3 / 255
     assert torch.equal(condition.source, condition.concat)
-
-
-def test_a_draw_has_crops_and_cells_of_its_own() -> None:
-    """A crop of 16 pixels of the input to each side, whatever the scale, and cells of one of them."""
-    made, seen = trainer(recipe(**CELLS)), set()
-    made.try_draws()
-    for seed in range(12):
-        clean, condition = made.batch(corpus(), torch.Generator().manual_seed(seed))
-        scale = round(2 ** condition.numbers["scale"])
-        assert (clean.shape[-1], condition.cell) == (16 * scale, scale)
-        assert bool(made.path_loss(clean, condition, torch.Generator()).isfinite())
-        seen.add(scale)
-    assert seen == {2, 3, 4}
-    assert all(math.isfinite(made.step(corpus())[0]) for _ in range(3))
-
-
-def test_a_crop_that_is_not_of_whole_cells_is_told_of_before_any_batch() -> None:
-    """A rare scale is of other cells: 64 / 3.49 is 18 pixels, of cells of 4, and 64 / 3.45 is 19."""
-    draws = (Draw(1.0, {"scale": 4.0}), Draw(1e-9, {"scale": [3.45, 4.0]}))
-    made = trainer(recipe(draws=draws, network=CELLS["network"]))
-    with pytest.raises(UsageError, match="crop of 64 pixels on cells of 3; give a multiple of 3"):
-        made.try_draws()
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_validation_is_of_whole_cells(scale: int) -> None:
-    draws = tuple(draw for draw in CELLS["draws"] if draw.options["scale"] == scale)
-    made = trainer(recipe(network=CELLS["network"], draws=draws))
-    assert math.isfinite(made.validate(pictures(1, 90)))
-
-
-def test_a_first_layer_of_large_cells_learns_at_a_share_of_the_rate() -> None:
-    network, draws = replace(recipe().network, further=(2, 3)), (Draw(1.0, {"scale": 4.0}),)
-    made = trainer(recipe(network=network, draws=draws, warmup=0, learning_rate=0.01))
-    made.step(corpus())
-    names = {id(value): name for name, value in made.network.named_parameters()}
-    rates = {
-        names[id(value)]: group["lr"]
-        for group in made.optimisers["adam"].param_groups
-        for value in group["params"]
-    }
-    found = [rates[f"{head}.weight"] for head in ("head", "heads.2", "heads.3", "tail", "tails.3")]
-    assert found == pytest.approx([0.0025, 0.01, 0.04 / 9, 0.01, 0.01])
 
 
 def test_draws_are_taken_by_their_weights_and_ranges() -> None:
@@ -418,18 +374,6 @@ def test_tensors_of_a_checkpoint_come_back_as_they_were(tmp_path: Path) -> None:
             checkpoint.optimiser_tensors(again.optimisers[name]),
             checkpoint.optimiser_tensors(made.optimisers[name]),
         )
-
-
-def test_moments_of_another_weight_are_refused(tmp_path: Path) -> None:
-    """Optimisers take any shape without a word, and step outside of it."""
-    made, file = trainer(recipe()), tmp_path / "one.safetensors"
-    made.step(corpus())
-    made.save(file)
-    tensors, record = checkpoint.load(file)
-    place = next(k for k, v in tensors.items() if k.endswith("exp_avg") and v.ndim == 4)
-    checkpoint.save(file, {**tensors, place: tensors[place].flatten(1)}, record)
-    with pytest.raises(ModelError, match=r"another network or recipe: \d+\.exp_avg is of"):
-        trainer(recipe()).resume(file)
 
 
 def test_both_learning_rates_follow_the_same_pace() -> None:
