@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,16 +123,26 @@ def write(page: Path, part: str) -> None:
 def main() -> None:
     """Publish one results file."""
     found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    tasks = {record["task"]: plugins.load(record["task"]) for record in found["quality"].values()}
-    for name, record in found["quality"].items():
-        if record.get("weights") != weights(tasks[record["task"]], None):
-            raise SystemExit(
-                f"{name} was scored with other weights than are installed: run it anew"
-            )
+    if stale := [*outdated(found, "upscale")]:
+        raise SystemExit(
+            f"scored with other weights than are installed, run anew: {', '.join(stale)}"
+        )
     write(ROOT / "README.md", figures(found))
     write(ROOT / "docs" / "benchmarks.md", speeds(found))
-    for task, loaded in tasks.items():
-        annotate(find(loaded.task.model, loaded.hooks), card_scores(found, task))
+    for task in sorted({record["task"] for record in found["quality"].values()}):
+        if stale := [*outdated(found, task)]:
+            print(f"{task}: its card is left, scored with other weights: {', '.join(stale)}")
+        else:
+            loaded = plugins.load(task)
+            annotate(find(loaded.task.model, loaded.hooks), card_scores(found, task))
+
+
+def outdated(found: dict[str, Any], task: str) -> Iterator[str]:
+    """Tables of a task that were scored with other weights than are installed."""
+    installed = weights(plugins.load(task), None)
+    for name, record in found["quality"].items():
+        if record["task"] == task and record.get("weights") != installed:
+            yield name
 
 
 if __name__ == "__main__":
