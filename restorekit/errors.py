@@ -3,7 +3,7 @@
     RestoreError
     ├── UsageError      an option or argument is wrong
     ├── ImageError      a file cannot be read, or a picture cannot be written
-    ├── ModelError      weights are missing, damaged or of another kind
+    ├── ModelError      weights, or what a metric is made of, are missing, damaged or of another kind
     ├── PluginError     a plugin breaks the contract
     └── DeviceError     a processor is absent or out of memory
 
@@ -27,7 +27,7 @@ class ImageError(RestoreError):
 
 
 class ModelError(RestoreError):
-    """Weights are missing, damaged, or not what the task needs."""
+    """Weights, or what a metric is made of, are missing, damaged, or not what is needed."""
 
 
 class PluginError(RestoreError):

@@ -39,9 +39,9 @@ def evaluate(
 
     metrics: their names, or those that a plugin adds. scale: what the result's sides are to the
     input's; it sets the border that the -y metrics leave out. None: what each truth's are. keep: cases
-    whose pictures are kept. about: joins the JSON, with a hash of the data. A metric whose weights are
-    missing is listed as not run; "flicker" takes the cases as the frames of one film. Raises UsageError
-    where sizes do not fit or a metric lacks what it needs.
+    whose pictures are kept. about: joins the JSON, with a hash of the data. A metric whose weights or
+    package are missing is listed as not run; "flicker" takes the cases as the frames of one film. Raises
+    UsageError where sizes do not fit or a metric lacks what it needs.
     """
     names: list[str] = []
     kept: dict[str, Shown] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from restorekit.errors import UsageError
+from restorekit.errors import ModelError, UsageError
 from restorekit.metrics.checks import (
     Channels,
     Picture,
@@ -55,8 +55,8 @@ def ssim(a: Picture, b: Picture, *, channels: Channels = "rgb", border: int = 0)
     down-sampling comes first (the authors' MATLAB script of 2009 has one above 256 pixels).
 
     Raises:
-        UsageError: dtype, range, shape or border do not fit, less than 11 pixels are left,
-            or scikit-image is not installed.
+        UsageError: dtype, range, shape or border do not fit, or less than 11 pixels are left.
+        ModelError: scikit-image is not installed.
     """
     check_pair(a, b)
     check_channels(channels)
@@ -96,7 +96,7 @@ def _structural_similarity() -> Any:
     try:
         from skimage.metrics import structural_similarity
     except ImportError as error:
-        raise UsageError(
+        raise ModelError(
             "SSIM needs scikit-image; install it with: pip install 'restorekit[metrics]'"
         ) from error
     return structural_similarity

@@ -149,7 +149,7 @@ class Protocol:
         """The score of `result` against `reference`, two pictures of one shape.
 
         Raises `UsageError` if they do not fit or what the metric needs beside them is not given,
-        `ModelError` if LPIPS's weights are missing.
+        `ModelError` if LPIPS's weights or SSIM's package are missing.
         """
         a, b = (
             self._prepared(image, name)
@@ -235,7 +235,7 @@ def score(
 
     Raises:
         UsageError: an unknown name, pictures that do not fit, or something needed is missing.
-        ModelError: LPIPS's weights are missing.
+        ModelError: LPIPS's weights or SSIM's package are missing.
     """
     protocol = metric if isinstance(metric, Protocol) else protocol_for(metric, scale)
     return protocol.measure(result, reference, beside)

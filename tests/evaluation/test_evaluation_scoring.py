@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -31,6 +32,15 @@ def test_a_constant_error_has_its_psnr() -> None:
         assert found.mean(name, "psnr") == pytest.approx(20 * np.log10(255 / levels))
     assert found.cases == ("p0", "p1", "p2")
     assert found.mean("one", "ssim") > found.mean("five", "ssim")
+
+
+def test_a_metric_without_its_package_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
+    found = evaluate([case()], {"one": brighter(1)}, ["psnr", "ssim"])
+    assert found.metrics == ("psnr",)
+    assert found.mean("one", "psnr") == pytest.approx(20 * np.log10(255))
+    (told,) = found.not_run
+    assert told.startswith("ssim: SSIM needs scikit-image; install it with: pip install")
 
 
 def test_flicker_takes_the_cases_as_frames() -> None:
