@@ -77,7 +77,7 @@ def scan(
         if not _is_folder(path):
             sources.setdefault(path.absolute(), Source(path, Path(path.name)))
             continue
-        if _same(path, out) and not beside:
+        if same_file(path, out) and not beside:
             raise UsageError(
                 f"{out} is input and output at once; give -o another folder, or --suffix a word that "
                 "tells the results from their sources"
@@ -130,7 +130,7 @@ def _is_folder(path: Path) -> bool:
 def _made(files: Iterable[Path], folder: Path, out: Path) -> set[Path]:
     """Those of a folder's files that are results by the manifest in `out`, which is read now: what
     another run made since its names were listed has a line in it."""
-    if not (_same(folder, out) or _inside(folder, out)):
+    if not (same_file(folder, out) or _inside(folder, out)):
         return set()
     manifest = Manifest(out)
     below = Path(os.path.relpath(os.path.realpath(folder), os.path.realpath(out)))
@@ -159,8 +159,13 @@ def _walk(
                 yield here / name
 
 
-def _same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder: also through a link, a second mount, or letters of
+    another case where the file system takes them for the same."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _inside(one: Path, other: Path) -> bool:

@@ -35,7 +35,7 @@ from restorekit.jobs.progress import Tell, part_of
 from restorekit.jobs.recipe import recipe
 from restorekit.jobs.report import HASH, Report
 from restorekit.jobs.restorer import Restorer
-from restorekit.jobs.scan import Shard, Target, one_file, place, resolve
+from restorekit.jobs.scan import Shard, Target, one_file, place, resolve, same_file
 from restorekit.jobs.workspace import check_free, publish
 from restorekit.task import Plan
 
@@ -145,8 +145,12 @@ class Stages:
         if other != source or target.path.is_dir():
             what = "a folder" if target.path.is_dir() else f"{other} or its result"
             raise ImageError(f"{source} would become {target.path}, which is {what}; rename one")
-        if os.path.lexists(target.path) and not self.saving.overwrite:
+        if not os.path.lexists(target.path):
+            return
+        if not self.saving.overwrite:
             self._compare(attempt)
+        elif same_file(target.path, source):
+            raise ImageError(f"{target.path} is {source} itself, by another name; give another -o")
 
     def _compare(self, attempt: Attempt) -> None:
         """Skip a file whose result is there, unless it is ours and its source or recipe changed."""

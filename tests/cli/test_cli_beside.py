@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,19 @@ def test_a_source_of_a_result_s_name_is_refused_before_any_work(upscale: Run, fo
     one_sentence(ran.err, "y_x2.png is a source and would be overwritten")
     assert tree(folder) == before
     assert not any(is_manifest(path) for path in folder.iterdir())
+
+
+def test_a_source_by_another_name_is_not_overwritten(upscale: Run, folder: Path) -> None:
+    """As on file systems that take `Y.png` for `y.png`, or by a second mount."""
+    os.link(folder / "y.png", folder / "other.png")
+    before = tree(folder)
+    ran = upscale(folder / "y.png", "-o", folder / "other.png", "--overwrite")
+    assert ran.code == 1
+    assert "y.png itself, by another name; give another -o" in ran.err
+    assert tree(folder) == before
+    ran = upscale(folder, "-o", folder / ".." / folder.name, "--overwrite")
+    assert ran.code == 2
+    one_sentence(ran.err, "is input and output at once")
 
 
 def test_without_a_suffix_it_is_refused_as_before(upscale: Run, folder: Path) -> None:
