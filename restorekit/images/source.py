@@ -287,5 +287,7 @@ def _pages(image: ImageFile) -> tuple[int, ...]:
             image.seek(number)
             if image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) != 1:
                 whole.append(number)
-        image.seek(0)
+        if count > 1:
+            image.info.clear()  # or the first page would have the profile of a later one
+            image.seek(0)
     return tuple(whole or [0])

@@ -131,8 +131,9 @@ def pages() -> list[Picture]:
     ]
 
 
-def test_every_page_keeps_its_own_kind(tmp_path: Path) -> None:
-    path, made = tmp_path / "a.tif", pages()
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_page_keeps_its_own_kind(tmp_path: Path, order: int) -> None:
+    path, made = tmp_path / "a.tif", pages()[::order]
     assert write_frames(iter(made), path) == ()
     assert probe(path).frames == 4
     found = list(frames(path))
@@ -141,7 +142,7 @@ def test_every_page_keeps_its_own_kind(tmp_path: Path) -> None:
         ("L", 8),
         ("RGBA;16", 16),
         ("RGB;32", 32),
-    ]
+    ][::order]
     for one, other in zip(found, made, strict=True):
         np.testing.assert_array_equal(one.color, other.color)
         np.testing.assert_array_equal(one.alpha, other.alpha)
@@ -149,9 +150,10 @@ def test_every_page_keeps_its_own_kind(tmp_path: Path) -> None:
         assert one.metadata.icc == other.metadata.icc
         assert one.metadata.iptc == other.metadata.iptc
         assert one.metadata.duration is None
-    assert found[0].metadata.dpi == pytest.approx((300, 300))
-    assert found[1].metadata.xmp is not None
-    assert exif_of(path).get_ifd(0x8769)[0x9003] == TAKEN[:-1].decode()
+    assert found[::order][0].metadata.dpi == pytest.approx((300, 300))
+    assert found[::order][1].metadata.xmp is not None
+    if order == 1:  # Pillow reads no page of floats, and so no file that begins with one
+        assert exif_of(path).get_ifd(0x8769)[0x9003] == TAKEN[:-1].decode()
 
 
 def test_other_programs_count_the_same_pages(tmp_path: Path) -> None:
