@@ -143,6 +143,11 @@ class Hook:
             raise PluginError(f"plugin {involved}: {name} {wrong}", self.listing.name)
         return answer
 
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody has this hook but restorekit, which leaves all as it is."""
+        return all(impl.plugin_name == _DEFAULTS for impl in self.get_hookimpls())
+
     def get_hookimpls(self) -> list[Any]:
         """pluggy's records of the implementations."""
         return self.caller.get_hookimpls()
@@ -161,7 +166,18 @@ class Hook:
 
 def _guarded(manager: pluggy.PluginManager, listing: Listing) -> Any:
     names = [name for name in vars(hookspecs) if name.startswith("restorekit_")]
-    return SimpleNamespace(**{n: Hook(getattr(manager.hook, n), listing) for n in names})
+    return SimpleNamespace(**{n: Hook(_caller(manager, n, listing), listing) for n in names})
+
+
+def _caller(manager: pluggy.PluginManager, name: str, listing: Listing) -> Any:
+    """One hook: without its default where the task has its own, whose missing `return` would otherwise
+    be taken for the wish to have the default."""
+    caller = getattr(manager.hook, name)
+    own = any(
+        impl.plugin_name == str(listing) and not (impl.wrapper or impl.hookwrapper)
+        for impl in caller.get_hookimpls()
+    )
+    return manager.subset_hook_caller(name, [manager.get_plugin(_DEFAULTS)]) if own else caller
 
 
 def _code(function: Any) -> Any:

@@ -258,7 +258,12 @@ class Restorer:
         before = other.planned(answer.inputs, own, staged, depth + 1)
         result = staged(other, before, answer.inputs["image"], depth)
         plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": result}, options=options)
-        assert isinstance(plan, Plan)  # the contract is checked at every call
+        if not isinstance(plan, Plan):
+            raise PluginError(
+                f"plugin {self.listing}: restorekit_prepare asks for a stage of a picture that has been "
+                "through one; count them in the stage's options",
+                self.listing.name,
+            )
         made = {name: fact for name, fact in before.note.items() if name.endswith(HASH)}
         if other is not self:
             made[other.task.name + HASH] = other.model.card.tensors_sha256
@@ -337,7 +342,7 @@ class Restorer:
         def correct(box: Box, x0_hat: Tensor, t: float) -> Tensor:
             return self.hooks.restorekit_correct(plan=plan, box=box, x0_hat=x0_hat, t=t)
 
-        corrects = len(self.hooks.restorekit_correct.get_hookimpls()) > 1
+        corrects = not self.hooks.restorekit_correct.is_default
         observed = bool(self.hooks.restorekit_step.get_hookimpls())
         whole = Box(0, 0, *plan.size)
         done, total = 0, sum(region.clip(whole).pixels for region in self._regions(plan))

@@ -205,8 +205,7 @@ def corrections_are_pointwise(subject: Subject) -> str:
         "restorekit_correct": [corrected(t) for t in TIMES],
         "restorekit_finish": [finished],
     }
-    # One implementation of each is restorekit's own, which changes nothing.
-    own = [name for name in calls if len(getattr(hooks, name).get_hookimpls()) > 1]
+    own = [name for name in calls if not getattr(hooks, name).is_default]
     if not own:
         raise NotTried("the task leaves correct and finish out")
     plan = planned(subject.usual, subject.usual_case)

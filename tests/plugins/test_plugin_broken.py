@@ -241,6 +241,14 @@ RUNNING: dict[str, tuple[str, str]] = {
         task_code("tint", hook("restorekit_correct", "x0_hat", "return x0_hat[..., 1:]")),
         "restorekit_correct gives an image of shape",
     ),
+    "correct-nothing": (  # pluggy would take the default
+        task_code("tint", hook("restorekit_correct", "x0_hat", "x0_hat * 2")),
+        "restorekit_correct gives nothing as an image, not a tensor",
+    ),
+    "finish-nothing": (
+        task_code("tint", hook(*FINISH, "x0 * 2")),
+        "restorekit_finish gives nothing as an image, not a tensor",
+    ),
     "finish-raises": (
         task_code("tint", hook(*FINISH, "assert False, 'cannot happen'")),
         "fails in restorekit_finish: AssertionError: cannot happen",

@@ -326,6 +326,11 @@ def test_wrong_answers_name_the_plugin(guided: Build) -> None:
         ("return rk.Plan((16, 24), areas=((0, 0, 99, 1),))", "plans the area (0, 0, 99, 1)"),
         ("return rk.Plan((16, 24), areas=(5,))", "plans the area 5"),
         ("return rk.Stage(inputs, options)", "stage after stage without end"),
+        (
+            "return rk.Plan((16, 24), {}, image) if options['depth'] == 'near' else "
+            "rk.Stage({'image': image}, {**options, 'depth': 'near'})",
+            "asks for a stage of a picture that has been through one",
+        ),
     ):
         with pytest.raises(PluginError) as raised:
             guided(body, depth="far")(picture())
