@@ -24,6 +24,12 @@ from restorekit.images.source import check_pixels
 SIGNATURE = b"v/1\x01"
 HALF_TOP = 65504.0
 """The largest number of half precision."""
+# Attributes that say where pixels lie, how they are coded and what their numbers mean, not who made them.
+_OF_PIXELS = frozenset(
+    "channels compression dataWindow displayWindow lineOrder pixelAspectRatio screenWindowCenter "
+    "screenWindowWidth type name tiles version chunkCount view multiView chromaticities whiteLuminance "
+    "adoptedNeutral dwaCompressionLevel".split()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +56,14 @@ class ExrFile:
 
     parts: Sequence[Part]
     picture: str = ""
+
+    def stripped(self) -> ExrFile:
+        """The file without the attributes that its pixels do not need."""
+        parts = [
+            replace(part, header={k: v for k, v in part.header.items() if k in _OF_PIXELS})
+            for part in self.parts
+        ]
+        return replace(self, parts=parts)
 
     def replaced(self, part: int, values: Mapping[str, Planes]) -> ExrFile:
         """The file with other values in some channels of a part, each in the type it has.

@@ -53,4 +53,4 @@ def strip(picture: Picture) -> Picture:
     """The picture without what its file said of it, but with what its look depends on: the colour
     profile and a PNG's words on colour, how it was coded, and how long a frame is shown."""
     bare = replace(picture.metadata, exif=None, xmp=None, iptc=None, dpi=None, text={})
-    return replace(picture, metadata=bare)
+    return replace(picture, metadata=replace(bare, exr=bare.exr and bare.exr.stripped()))

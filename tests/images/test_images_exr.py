@@ -83,6 +83,20 @@ def test_a_file_comes_back_byte_for_byte(varied: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again.exr").read_bytes() == varied.read_bytes()
 
 
+@pytest.mark.user("L3")
+def test_stripped_of_all_that_its_pixels_do_not_need(varied: Path, tmp_path: Path) -> None:
+    write_exr(read_exr(varied).stripped(), tmp_path / "bare.exr")
+    old, new = (
+        OpenEXR.File(str(p), separate_channels=True).parts for p in (varied, tmp_path / "bare.exr")
+    )
+    told = {"owner", "exposure", "worldToCamera"}
+    for before, after in zip(old, new, strict=True):
+        assert before.header.keys() - after.header.keys() == told & before.header.keys()
+        assert all(same(value, before.header[name]) for name, value in after.header.items())
+        for name, had in before.channels.items():
+            np.testing.assert_array_equal(after.channels[name].pixels, had.pixels)
+
+
 @pytest.mark.user("I6")
 def test_replacing_a_layer_changes_nothing_else(varied: Path, tmp_path: Path) -> None:
     file = read_exr(varied)
