@@ -176,21 +176,24 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     from restorekit.jobs import run as jobs  # torch is needed from here on
 
     saved, report = jobs.Saving(**saving), jobs.Report(0)
-    restorers = [restorer(loaded, options, each) for each, _, _ in runs]
+    first = restorer(loaded, options, runs[0][0])
     say = (lambda _: None) if quiet else (lambda text: click.echo(shown(text), err=True))
     for note in (*loaded.problems, *found.notes):
         say(f"note: {note}")
     if only_plan:
-        return max(
-            show_plan(jobs.Stages.of(each, planned, to, saved, shard, beside))
-            for each, (_, to, planned) in zip(restorers, runs, strict=True)
-        )
+        for failure in found.missed:
+            click.echo(shown(f"failed: {failure}"), err=True)
+        codes = [
+            show_plan(jobs.Stages.of(first.seeded(each.seed), planned, to, saved, shard, beside))
+            for each, to, planned in runs
+        ]
+        return max(*codes, int(bool(found.missed)))
     started = time.monotonic()
     count = samples * sum(shard.holds(source) for source in found.sources)
     with Progress(count, quiet) as progress:
-        for each, (_, to, planned) in zip(restorers, runs, strict=True):
+        for each, to, planned in runs:
             jobs.run(
-                each,
+                first.seeded(each.seed),
                 planned,
                 to,
                 saved,
@@ -213,7 +216,7 @@ def restore_folder(loaded: LoadedTask, values: dict[str, Any]) -> int:
     for text in report.tracebacks:
         click.echo(text, err=True)
     seconds = time.monotonic() - started
-    say(f"{report.summary()} in {clock(seconds)} on {restorers[0].device}")
+    say(f"{report.summary()} in {clock(seconds)} on {first.device}")
     return report.exit_code
 
 

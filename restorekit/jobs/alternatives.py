@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -99,7 +100,7 @@ def _is_sheet(path: Path) -> bool:
 
 
 def _thumbnail(path: Path) -> Image.Image:
-    pixels = quantise(visible(next(iter(frames(path)))), 8)
+    pixels = quantise(visible(next(iter(frames(path, max_pixels=sys.maxsize)))), 8)
     image = Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return image

@@ -90,6 +90,9 @@ def test_a_folder_that_cannot_be_read_counts_as_failed(
     assert ran.code == 1
     assert "2 found = 1 done + 0 skipped + 1 failed" in ran.err
     assert "locked: the folder cannot be read" in ran.err
+    plan = upscale(tmp_path / "in", "-o", tmp_path / "other", "--plan")
+    assert plan.code == 1
+    assert "locked: the folder cannot be read" in plan.err
 
 
 def test_a_file_that_vanishes_is_told(
