@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -19,6 +20,13 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 # The C library's thresholds by their variables, with their numbers in malloc.h: the free bytes at the
 # heap's end that are given back, and the size from which a block is given back by itself.
 _MALLOC = {"MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_THRESHOLD_": -3}
+
+CGROUPS = Path("/sys/fs/cgroup")
+# Of version 2 and of version 1: the limit, what is in use, and the name of what may be dropped.
+_CGROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
 
 KINDS = ("cuda", "mps", "xpu", "cpu")
 """In the order in which "auto" takes them; ROCm answers as cuda."""
@@ -107,13 +115,27 @@ class Memory:
 
 
 def memory(device: torch.device) -> Memory | None:
-    """Free and total memory, or None where the system does not tell."""
+    """Free and total memory, of a container's where that is less, or None where the system does not
+    tell."""
     if device.type == "cuda":
         return Memory(*torch.cuda.mem_get_info(device))
     try:
         page = os.sysconf("SC_PAGE_SIZE")
-        return Memory(page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES"))
+        found = [Memory(page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES"))]
     except (AttributeError, ValueError, OSError):
+        return None
+    found += filter(None, (_granted(CGROUPS, *names) for names in _CGROUP_FILES))
+    return Memory(min(one.free for one in found), min(one.total for one in found))
+
+
+def _granted(folder: Path, limit: str, used: str, pages: str) -> Memory | None:
+    """What a control group of Linux grants; pages of files that it may drop count as free."""
+    try:
+        most, now = (int((folder / name).read_text("ascii")) for name in (limit, used))
+        lines = (folder / limit).with_name("memory.stat").read_text("ascii").splitlines()
+        kept = dict(line.split() for line in lines).get(pages, "0")
+        return Memory(max(0, most - now + int(kept)), most)
+    except (OSError, ValueError):  # there is no such group, or it is without a limit
         return None
 
 

@@ -197,6 +197,34 @@ def test_the_first_budget_holds_a_tile_and_little_of_the_memory(
         assert restorer().budget == expected
 
 
+@pytest.mark.user("D1")
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "pages"),
+    [
+        (".", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_a_container_s_limit_is_the_memory_that_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, limit: str, used: str, pages: str
+) -> None:
+    monkeypatch.setattr(devices, "CGROUPS", tmp_path)
+    group, processor = tmp_path / folder, torch.device("cpu")
+    group.mkdir(exist_ok=True)
+    (group / used).write_text("700\n")
+    (group / "memory.stat").write_text(f"anon 1\n{pages} 200\n")
+    whole = devices.memory(processor)
+    assert whole is not None
+    assert whole.total > 1 << 28
+    for most, expected in (("1000\n", 500), ("300\n", 0)):
+        (group / limit).write_text(most)
+        assert devices.memory(processor) == devices.Memory(expected, int(most))
+    (group / limit).write_text("max\n")
+    unlimited = devices.memory(processor)
+    assert unlimited is not None
+    assert unlimited.total == whole.total
+
+
 # Devices.
 
 
