@@ -24,12 +24,28 @@ from restorekit.images.source import check_pixels
 SIGNATURE = b"v/1\x01"
 HALF_TOP = 65504.0
 """The largest number of half precision."""
-# Attributes that say where pixels lie, how they are coded and what their numbers mean, not who made them.
-_OF_PIXELS = frozenset(
-    "channels compression dataWindow displayWindow lineOrder pixelAspectRatio screenWindowCenter "
-    "screenWindowWidth type name tiles version chunkCount view multiView chromaticities whiteLuminance "
-    "adoptedNeutral dwaCompressionLevel".split()
-)
+# Attributes that say where pixels lie, how they are coded and what their numbers mean.
+_OF_PIXELS = {
+    "channels",
+    "compression",
+    "dataWindow",
+    "displayWindow",
+    "lineOrder",
+    "pixelAspectRatio",
+    "screenWindowCenter",
+    "screenWindowWidth",
+    "type",
+    "name",
+    "tiles",
+    "version",
+    "chunkCount",
+    "view",
+    "multiView",
+    "chromaticities",
+    "whiteLuminance",
+    "adoptedNeutral",
+    "dwaCompressionLevel",
+}
 
 
 @dataclass(frozen=True, eq=False)
