@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,8 @@ def _inputs(answer: Any, arguments: Mapping[str, Any]) -> str:
 
 
 def _model_files(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
+    if not isinstance(answer, list):  # a wrapper's
+        return f"returns {_kind(answer)}, not a list of files by name"
     for mapping in answer:  # one answer of each plugin that has the hook
         if not isinstance(mapping, Mapping):
             return f"returns {_kind(mapping)}, not files by name"
@@ -197,14 +199,28 @@ def _metrics(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
     from restorekit.metrics.added import Metric
     from restorekit.metrics.protocol import metric_names
 
+    if not isinstance(answer, list):  # a wrapper's
+        return f"returns {_kind(answer)}, not a list of metrics"
     for given in answer:
-        if not isinstance(given, Iterable):
-            return f"returns {_kind(given)}, not metrics"
+        if not isinstance(given, Iterable) or isinstance(given, Iterator):
+            return f"returns {_kind(given)}, not a list of metrics"
         for metric in given:
             if not isinstance(metric, Metric):
                 return f"gives {_kind(metric)}, not a restorekit.Metric"
             if metric.name in metric_names():
                 return f"gives the metric {metric.name!r}, a name that is restorekit's own"
+    return ""
+
+
+def _samplers(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
+    if not isinstance(answer, list):  # a wrapper's
+        return f"returns {_kind(answer)}, not a list of samplers by name"
+    for mapping in answer:
+        if not isinstance(mapping, Mapping):
+            return f"returns {_kind(mapping)}, not samplers by name"
+        for name, sampler in mapping.items():
+            if not isinstance(name, str) or not callable(sampler):
+                return f"gives {_kind(sampler)} as the sampler {name!r}, not a function"
     return ""
 
 
@@ -220,4 +236,5 @@ _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "restorekit_degrade": _inputs,
     "restorekit_models": _model_files,
     "restorekit_metrics": _metrics,
+    "restorekit_samplers": _samplers,
 }

@@ -14,6 +14,7 @@ from plugin_makers import Installer, hook, task_code
 
 import restorekit
 from restorekit import plugins
+from restorekit.errors import PluginError
 from restorekit.models.card import Look
 
 ADDONS = "restorekit.addons"
@@ -84,6 +85,24 @@ def test_an_addon_brings_a_sampler(install: Installer, tmp_path: Path) -> None:
     code = hook("restorekit_samplers", "", "return {'ddim': rk.SAMPLERS['heun']}")
     install("sampling", HEAD + code, group=ADDONS)
     np.testing.assert_array_equal(restorekit.upscale(noise(), scale=2, model=made("ddim")), other)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            "return [rk.SAMPLERS['heun']]",
+            "restorekit_samplers returns a list, not samplers by name",
+        ),
+        ("return {'mine': 'heun'}", "restorekit_samplers gives a str as the sampler 'mine', not a"),
+    ],
+)
+def test_samplers_that_are_none_name_the_plugin(
+    install: Installer, model: Path, body: str, reason: str
+) -> None:
+    install("sampling", HEAD + hook("restorekit_samplers", "", body), group=ADDONS)
+    with pytest.raises(PluginError, match=re.escape(reason)):
+        restorekit.upscale(noise(), scale=2, model=str(model))
 
 
 def test_a_plugin_for_an_older_contract_goes_on_working(install: Installer) -> None:

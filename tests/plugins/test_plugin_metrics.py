@@ -92,7 +92,11 @@ WRONG = {
     "raises": ("return [rk.Metric('apart', lambda a, b: 1 / 0, 'A')]", "metric apart fails: Zero"),
     "no number": ("return [rk.Metric('apart', lambda a, b: a, 'A')]", "metric apart fails: Type"),
     "no metric": ("return [apart]", "restorekit_metrics gives a function, not a restorekit.Metric"),
-    "no list": ("return 5", "restorekit_metrics returns a int, not metrics"),
+    "no list": ("return 5", "restorekit_metrics returns a int, not a list of metrics"),
+    "a generator": (
+        "yield rk.Metric('apart', apart)",
+        "restorekit_metrics returns a generator, not a list of metrics",
+    ),
     "taken": ("return [rk.Metric('psnr', apart, 'A')]", "gives the metric 'psnr', a name that is"),
 }
 
