@@ -23,8 +23,8 @@ class Attempt:
     """One file on its way through the stages; the first error ends it.
 
     files: of the images that go with it, by the name of the input; companions: what is in them.
-    skipped: why nothing is to be done, "" where something is. replaces: its result takes the place of
-    one that an earlier run made. facts: what the task found out about it, of frames and pages the
+    skipped: why nothing is to be done, "" where something is. replaces: the result of an earlier
+    run whose place its own takes. facts: what the task found out about it, of frames and pages the
     largest numbers. settled: the options that its first picture decided. seconds: of each stage.
     """
 
@@ -33,7 +33,7 @@ class Attempt:
     companions: dict[str, Picture] = field(default_factory=dict)
     inputs: tuple[Content, ...] = ()
     header: Header | None = None
-    replaces: bool = False
+    replaces: Content | None = None
     picture: Picture | None = None
     result: Picture | None = None
     skipped: str = ""

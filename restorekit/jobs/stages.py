@@ -162,14 +162,14 @@ class Stages:
             found = None
         origin = made.get(found.sha256) if found else None
         if origin is None and made and found and _cut_short(path):
-            attempt.replaces = True
+            attempt.replaces = found
             attempt.notes.append("its result was cut short and is made anew")
         elif origin is None:
             attempt.skipped = _CHANGED if made else _FOREIGN
         else:
             inputs = [content(path, origin.inputs) for path in attempt.sources]
             changed = origin.differs(inputs, digest(self._recipe(attempt)))
-            attempt.replaces = bool(changed)
+            attempt.replaces = found if changed else None
             attempt.skipped = "" if changed else _DONE
             attempt.notes += [f"{changed} since its result was made; it is made anew"] * bool(
                 changed
@@ -291,10 +291,13 @@ class Stages:
         """Give a whole result its time and its name. The manifest speaks first: a line without its
         result is done again, but a result without its line would pass for another's."""
         path, times = attempt.target.path, attempt.inputs[0].mtime_ns
-        over = self.saving.overwrite or attempt.replaces
+        old = None if self.saving.overwrite else attempt.replaces
+        over = self.saving.overwrite or old is not None
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             check_free(path, over)
+            if old and path.exists() and content(path, [old]).sha256 != old.sha256:
+                raise ImageError(f"{path} changed while it was made anew; what it is now was left")
             with suppress(OSError):
                 os.utime(staged, ns=(times, times))
             if path.exists():

@@ -15,6 +15,7 @@ from outer_kit import Run, noise, pixels_of, save, tree, write_model
 from PIL import Image
 
 from restorekit.jobs import manifest as jobs_manifest
+from restorekit.jobs import stages
 from restorekit.jobs.manifest import Manifest, content
 from restorekit.jobs.workspace import publish, workspace
 
@@ -351,3 +352,22 @@ def test_a_file_system_without_locks_is_used_with_care(
         assert place.is_dir()
         assert other.is_dir()
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_an_edit_made_while_a_result_is_made_anew_is_left(
+    upscale: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert upscale(folder / "sub", "-o", out).code == 0
+    free = stages.check_free
+
+    def edited(path: Path, over: bool) -> None:
+        path.write_bytes(b"mine")
+        free(path, over)
+
+    monkeypatch.setattr(stages, "check_free", edited)
+    ran = upscale(folder / "sub", "-o", out, "--seed", 3)
+    assert ran.code == 1
+    assert "c.png changed while it was made anew; what it is now was left" in ran.err
+    assert (out / "c.png").read_bytes() == b"mine"
+    assert upscale(folder / "sub", "-o", out, "--seed", 3, "--overwrite").code == 0
