@@ -19,11 +19,13 @@ from restorekit.models.card import Card
 def average(first: Path, second: Path, target: Path, share: float, date: str) -> Card:
     """Write (1 − share) · first + share · second, in half precision; its card, which is the second's.
 
-    UsageError for a share outside [0, 1], ModelError for models that are not of one network, path and
-    task.
+    UsageError for a share outside [0, 1] or a target that is there already, ModelError for models that
+    are not of one network, path and task.
     """
     if not 0 <= share <= 1:
         raise UsageError(f"--share {share:g} is out of range; give a number from 0 to 1")
+    if target.exists():
+        raise UsageError(f"{target} exists already; give -o the name of a new file")
     one, other = store.load(first), store.load(second)
     if _kind(one) != _kind(other):
         raise ModelError(f"{first} and {second} are models of different kinds; they have no mean")

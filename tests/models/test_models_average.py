@@ -57,6 +57,13 @@ def test_models_of_two_kinds_have_no_mean(pair: tuple[Path, Path], tmp_path: Pat
     assert not (tmp_path / "mean.safetensors").exists()
 
 
+def test_a_mean_replaces_no_file(pair: tuple[Path, Path]) -> None:
+    before = pair[1].read_bytes()
+    with pytest.raises(UsageError, match="exists already; give -o the name of a new file"):
+        average(*pair, pair[1], 0.5, "")
+    assert pair[1].read_bytes() == before
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
 def test_a_share_is_a_share(pair: tuple[Path, Path], tmp_path: Path, share: float) -> None:
     with pytest.raises(UsageError, match="from 0 to 1"):
