@@ -64,10 +64,12 @@ def _rounded(source: Source) -> tuple[str, ...]:
 
 def _tiff_planes(source: Source, layout: Layout) -> Decoded:
     samples = read_samples(source.file, layout)
+    notes: tuple[str, ...] = ()
     if layout.colours < layout.channels and not layout.alpha:
-        samples = samples[..., : layout.colours]  # a channel that is not said to be alpha
+        samples = samples[..., : layout.colours]
+        notes = ("its last channel, which the file says is no transparency, was left out",)
     if layout.depth == 16:
-        planes = _split(samples, 65535, None)
+        planes = replace(_split(samples, 65535, None), notes=notes)
         return _straight(planes) if layout.alpha == "premultiplied" else planes
     if not np.isfinite(samples).all():
         raise unreadable(
@@ -75,11 +77,10 @@ def _tiff_planes(source: Source, layout: Layout) -> Decoded:
             "it holds values that are not numbers (NaN or infinity); replace them in the program "
             "it comes from",
         )
-    notes: tuple[str, ...] = ()
     low, high = float(samples.min()), float(samples.max())
     if low < 0 or high > 1:
         outside = f"its values reach from {low:.4g} to {high:.4g}"
-        notes = (f"{outside}: what lies outside 0 to 1 was clipped",)
+        notes += (f"{outside}: what lies outside 0 to 1 was clipped",)
         samples = samples.clip(0, 1)
     color = np.ascontiguousarray(samples[..., : layout.colours])
     if not layout.alpha:
@@ -136,7 +137,7 @@ def _straight(planes: Decoded) -> Decoded:
     """Colour freed of the alpha it was stored multiplied by."""
     if planes.alpha is None:
         return planes
-    return Decoded(unpremultiply(planes.color, planes.alpha), planes.alpha)
+    return replace(planes, color=unpremultiply(planes.color, planes.alpha))
 
 
 def _loaded(image: ImageFile) -> ImageFile:

@@ -92,7 +92,8 @@ def layout_of(tags: Any) -> Layout | None:
         return None
     if tags.get(_COMPRESSION, 1) not in _READABLE:
         return None
-    extra = _only(tags.get(_EXTRA, 0)) if channels > colours else 0
+    # Programs that leave the word out mean transparency, as Pillow takes it at 8 bits.
+    extra = _only(tags.get(_EXTRA, 2)) if channels > colours else 0
     tiled = _TILE_OFFSETS in tags
     height, width = int(tags[_HEIGHT]), int(tags[_WIDTH])
     rows = min(int(tags.get(_STRIP_ROWS, height)), height)

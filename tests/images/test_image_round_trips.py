@@ -144,6 +144,27 @@ def test_tiff_in_all_its_layouts(tmp_path: Path, order: str, layout: str) -> Non
         np.testing.assert_array_equal(np.rint(read(path).color * 65535.0), samples[..., :3])
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_tiff_s_fourth_channel_is_transparency_unless_it_says_no(
+    tmp_path: Path, dtype: type
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    top = 65535 if dtype == np.uint16 else 1
+    samples = (np.random.default_rng(7).random((9, 8, 4)) * top).astype(dtype)
+    path, word = tmp_path / "a.tif", bytes.fromhex("5201 0300 01000000")  # ExtraSamples
+    tifffile.imwrite(path, samples, photometric="rgb", extrasamples=["unspecified"])
+    found = read(path)
+    assert found.alpha is None
+    assert found.notes[0].startswith("its last channel, which the file says is no transparency")
+    data = path.read_bytes()
+    assert data.count(word) == 1
+    path.write_bytes(data.replace(word, bytes.fromhex("e8fd 0300 01000000")))  # a private tag
+    found = read(path)
+    assert found.alpha is not None
+    np.testing.assert_allclose(found.alpha * float(top), samples[..., 3], rtol=1e-6)
+    np.testing.assert_allclose(found.color * float(top), samples[..., :3], rtol=1e-6)
+
+
 def test_interlaced_sixteen_bit_png(tmp_path: Path) -> None:
     """Adam7 by hand: a 1 x 1 picture has one pass, so the interlace flag is all there is."""
     import struct
