@@ -180,13 +180,28 @@ def _then_augmented(first: Method, second: Method, level: float) -> Method:
     return enlarged
 
 
+def worn(sets: Mapping[str, Truths], model: str | None) -> dict[str, Any]:
+    """By set and wear: both looks by default and without cleaning, and a network for such pictures."""
+    peer = {"realesr-general-x4v3": peer_method(load_peer("realesr-general-x4v3"))}
+    rows: dict[str, Any] = {}
+    for name, truths in sets.items():
+        for wear in ("JPEG 60", "blur, noise and JPEG 60"):
+            print(f"{name}, {wear}", flush=True)
+            left = looks(4.0, model, clean="never")
+            methods = {f"{look}, not cleaned": method for look, method in left.items()}
+            methods = looks(4.0, model) | methods | peer
+            rows[f"{name}, {wear}"] = scored(cases(truths, 4, wear), methods, 4)
+    return rows
+
+
 def main() -> None:
-    """Measure everything; print tables and write the JSON."""
+    """Measure every part, or those that are named; print tables and write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pictures", type=int, help="only the first so many of a set")
     parser.add_argument("--model", help="a weights file, in place of the task's own")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", nargs="+", metavar="PART", help="of those that are named above")
+    parser.add_argument("--json", type=Path, help="it keeps the parts that are not made now")
     given = parser.parse_args()
     sets: dict[str, Truths] = {
         name: lambda scale, name=name: itertools.islice(
@@ -194,25 +209,23 @@ def main() -> None:
         )
         for name in ("Kodak24", "gb82")
     }
-    peer = {"realesr-general-x4v3": peer_method(load_peer("realesr-general-x4v3"))}
-    record: dict[str, Any] = {"machine": machine(), "date": date.today().isoformat()}
-    record["spectra"] = spectra(sets["Kodak24"], given.model)
-    print(record["spectra"], flush=True)
-    for name, truths in sets.items():
-        for wear in ("JPEG 60", "blur, noise and JPEG 60"):
-            print(f"{name}, {wear}", flush=True)
-            made = cases(truths, 4, wear)
-            left = looks(4.0, given.model, clean="never")
-            methods = {f"{look}, not cleaned": method for look, method in left.items()}
-            methods = looks(4.0, given.model) | methods | peer
-            record[f"{name}, {wear}"] = scored(made, methods, 4)
-        record[f"{name}, cleaning"] = cleaning(truths, given.model)
-        print(record[f"{name}, cleaning"], flush=True)
-    print("Kodak24 x8", flush=True)
-    record["Kodak24 x8"] = cascade(sets["Kodak24"], given.model)
-    record["Kodak24 x8, augmented"] = augmentation(sets["Kodak24"], given.model)
-    if given.json:
-        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    kodak, model = sets["Kodak24"], given.model
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "spectra": lambda: spectra(kodak, model),
+        "worn": lambda: worn(sets, model),
+        "cleaning": lambda: {name: cleaning(truths, model) for name, truths in sets.items()},
+        "cascade": lambda: cascade(kodak, model),
+        "augmentation": lambda: augmentation(kodak, model),
+    }
+    record = {}
+    if given.json and given.json.exists():
+        record = json.loads(given.json.read_text(encoding="utf-8"))
+    for name in given.only or parts:
+        found = parts[name]()
+        print(name, json.dumps(found, indent=1), flush=True)
+        record[name] = found | {"date": date.today().isoformat(), "machine": machine()}
+        if given.json:
+            given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
