@@ -34,7 +34,10 @@ def export(source: Path, target: Path, *, name: str, licence: str, date: str) ->
     average = checkpoint.part("average", tensors)
     if not average:
         raise ModelError(f"{source} holds no averaged weights")
-    looks = LOOKS if recipe["perceptual"] else {"faithful": LOOKS["faithful"]}
+    looks = {"faithful": LOOKS["faithful"]}
+    if phase := recipe["perceptual"]:
+        numbers = {"look": phase.get("look", 1.0)}  # older checkpoints have none
+        looks["sharp"] = dataclasses.replace(LOOKS["sharp"], numbers=numbers)
     card = Card(
         name=name,
         task=recipe["task"],

@@ -10,7 +10,7 @@ import pytest
 import torch
 from training_kit import NETWORK, assert_same, corpus, need_lpips, recipe, trainer
 
-from restorekit.errors import ModelError
+from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.training.export import export
 from restorekit.training.perceptual import _anywhere, repeated, spectral_gap
@@ -25,8 +25,8 @@ def _lpips(monkeypatch: pytest.MonkeyPatch) -> None:
     need_lpips(monkeypatch)
 
 
-def look_alone() -> Recipe:
-    phase = Perceptual(share=1.0, ramp=2, widths=(8, 8, 8))
+def look_alone(look: float = 1.0) -> Recipe:
+    phase = Perceptual(share=1.0, ramp=2, widths=(8, 8, 8), look=look)
     return recipe(network=RANKED, perceptual=phase)
 
 
@@ -75,13 +75,20 @@ def test_broken_off_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_its_model_has_both_looks(tmp_path: Path) -> None:
-    made = trainer(look_alone())
+    made = trainer(look_alone(0.75))
     run(made, corpus(), [], tmp_path)
     source, target = tmp_path / "checkpoint.safetensors", tmp_path / "both.safetensors"
     export(source, target, name="both", licence="Apache-2.0", date="2026-01-01")
     model = store.load(tmp_path / "both.safetensors")
-    assert set(model.card.looks) == {"faithful", "sharp"}
+    numbers = {name: dict(look.numbers) for name, look in model.card.looks.items()}
+    assert numbers == {"faithful": {"look": 0.0}, "sharp": {"look": 0.75}}
     assert model.config.rank == 2
+
+
+@pytest.mark.parametrize("look", [0.0, -1.0, 1.5, math.nan])
+def test_a_sharp_look_is_a_part_of_what_was_trained(look: float) -> None:
+    with pytest.raises(UsageError, match="give a number above 0, 1 at most"):
+        look_alone(look)
 
 
 def test_what_judges_sees_one_window_of_all() -> None:
