@@ -30,7 +30,9 @@ SMALL = UNetConfig(widths=(16, 24), blocks=(1, 1), numbers=("scale", "look"))
 WIDE = UNetConfig(widths=(24, 96), blocks=(1, 1), numbers=("scale", "look"))
 # Elsewhere bfloat16 is emulated, a hundred times slower, and never used by restorekit.
 NATIVE = devices.precision(torch.device("cpu")) == torch.bfloat16
-SHIPPED = UNetConfig(numbers=("scale", "noise", "look"))
+SHIPPED = UNetConfig(
+    further=(2, 3), widths=(64,), blocks=(8,), numbers=("scale", "noise", "look"), rank=16
+)
 NUMBERS = {"scale": 2.0, "noise": 0.3, "look": 0.0}
 
 

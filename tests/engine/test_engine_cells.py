@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from engine_rig import NUMBERS, Rig, awake, run
+from engine_rig import NUMBERS, SHIPPED, Rig, awake, need, run
 
 from restorekit.engine.unet import UNetConfig
 
@@ -29,3 +29,19 @@ def test_tiles_do_not_show_whatever_the_cells(method: str, cell: int) -> None:
         inner = (..., slice(36, rows - 36), slice(36, columns - 36))
         expected = (given[0] + 0.12 * answer)[inner]
         torch.testing.assert_close(made[inner], expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", SHIPPED.factors)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("method", ["faithful", "ddim"])
+def test_tiles_do_not_show_with_the_shipped_network(
+    method: str, dtype: torch.dtype, cell: int
+) -> None:
+    need(dtype)
+    for height, width in ((5, 700), (300, 290)):  # with an edge in every tile, and with corners
+        rig = Rig(height, width, SHIPPED, dtype, radius=None, cell=cell)
+        made = rig.restore(rig.engine(), [METHODS[method]])
+        for budget, batch in ((1, 3), (64 * 512, 1), (90_000, 2)):
+            cut = rig.restore(rig.engine(budget, batch), [METHODS[method]])
+            assert torch.equal(cut, made), f"{height} x {width} at {budget}, {batch}"

@@ -15,7 +15,6 @@ from engine_rig import (
     EVERYTHING,
     NATIVE,
     NUMBERS,
-    SHIPPED,
     WIDE,
     Rig,
     awake,
@@ -120,21 +119,6 @@ def test_too_small_a_radius_would_show() -> None:
     whole = rig.restore(rig.engine(), [METHODS["faithful"]])
     cut = rig.restore(rig.engine(1), [METHODS["faithful"]])
     assert not torch.equal(cut, whole)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-@pytest.mark.parametrize("method", ["faithful", "ddim"])
-def test_tiles_do_not_show_with_the_shipped_network(method: str, dtype: torch.dtype) -> None:
-    need(dtype)
-    rig = Rig(5, 700, SHIPPED, dtype, radius=175)
-    assert_tiles_do_not_show(rig, [METHODS[method]], [(1, 3), (64 * 512, 1)])
-
-
-@pytest.mark.slow
-def test_corners_of_the_shipped_network_s_tiles_do_not_show() -> None:
-    rig = Rig(300, 290, SHIPPED, radius=175)
-    assert_tiles_do_not_show(rig, [METHODS["faithful"]], [(90_000, 2)])
 
 
 PICTURE = (..., slice(16, 166), slice(16, 106))  # in its frame
