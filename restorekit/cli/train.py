@@ -111,6 +111,7 @@ def command(
     if model:
         from datetime import date
 
+        training.save(state)  # a finished run may be given a recipe that keeps less of its look
         card = export.export(
             state, model, name=task, licence=licence, date=date.today().isoformat()
         )

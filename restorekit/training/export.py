@@ -34,10 +34,10 @@ def export(source: Path, target: Path, *, name: str, licence: str, date: str) ->
     average = checkpoint.part("average", tensors)
     if not average:
         raise ModelError(f"{source} holds no averaged weights")
-    looks = {"faithful": LOOKS["faithful"]}
-    if phase := recipe["perceptual"]:
-        numbers = {"look": phase.get("look", 1.0)}  # older checkpoints have none
-        looks["sharp"] = dataclasses.replace(LOOKS["sharp"], numbers=numbers)
+    phase = recipe["perceptual"] or {}
+    looks = LOOKS if phase else {"faithful": LOOKS["faithful"]}
+    kept = phase.get("kept", 1.0)  # older checkpoints do not say
+    average |= {key: kept * value for key, value in average.items() if key.endswith(".widen")}
     card = Card(
         name=name,
         task=recipe["task"],

@@ -43,8 +43,8 @@ class Perceptual:
     and the faithful look stays as it was. coarse: L1 between 4×4 means. lattice: L1 between what
     repeats every 4 pixels, or 3 on cells of 3, which is no texture but the network's cells. spectrum:
     of how far the power of each frequency is from the original's. widths: of the discriminator's layers.
-    look: the number that the model file gives its sharp look, which is trained at 1; below, what a look
-    adds to the weights is added in part, and the result is nearer to the faithful one.
+    kept: the part of what the look adds to the weights (`rank`) that goes into the model file; below 1
+    the result is nearer to the faithful one.
     """
 
     share: float = 0.5
@@ -57,7 +57,7 @@ class Perceptual:
     ramp: int = 500
     learning_rate: float = 2e-4
     widths: tuple[int, ...] = (48, 96, 192)
-    look: float = 1.0
+    kept: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,12 @@ class Recipe:
                 )
         if self.crop < 2:
             raise UsageError(f"recipe: crop {self.crop} is too small; give 2 pixels or more")
-        if self.perceptual and not 0 < self.perceptual.look <= 1:
+        if self.perceptual and not 0 < self.perceptual.kept <= 1:
             raise UsageError(
-                f"recipe: a sharp look of {self.perceptual.look:g}; give a number above 0, 1 at most"
+                f"recipe: {self.perceptual.kept:g} of a look is kept; give a number above 0, 1 at most"
             )
+        if self.perceptual and self.perceptual.kept < 1 and not self.network.rank:
+            raise UsageError("recipe: a part of a look can be kept where the network has a rank")
         if self.perceptual and self.accumulate > 1:
             raise UsageError(
                 "recipe: the perceptual phase takes one batch to a step; accumulate is 1"

@@ -25,8 +25,8 @@ def _lpips(monkeypatch: pytest.MonkeyPatch) -> None:
     need_lpips(monkeypatch)
 
 
-def look_alone(look: float = 1.0) -> Recipe:
-    phase = Perceptual(share=1.0, ramp=2, widths=(8, 8, 8), look=look)
+def look_alone(kept: float = 1.0) -> Recipe:
+    phase = Perceptual(share=1.0, ramp=2, widths=(8, 8, 8), kept=kept)
     return recipe(network=RANKED, perceptual=phase)
 
 
@@ -75,20 +75,24 @@ def test_broken_off_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_its_model_has_both_looks(tmp_path: Path) -> None:
-    made = trainer(look_alone(0.75))
+    made = trainer(look_alone(0.5))
     run(made, corpus(), [], tmp_path)
     source, target = tmp_path / "checkpoint.safetensors", tmp_path / "both.safetensors"
     export(source, target, name="both", licence="Apache-2.0", date="2026-01-01")
     model = store.load(tmp_path / "both.safetensors")
-    numbers = {name: dict(look.numbers) for name, look in model.card.looks.items()}
-    assert numbers == {"faithful": {"look": 0.0}, "sharp": {"look": 0.75}}
+    assert set(model.card.looks) == {"faithful", "sharp"}
+    for key, value in made.average.values.items():  # half of what the look adds is kept
+        shown = 0.5 * value if key.endswith(".widen") else value
+        assert torch.equal(model.tensors[key], shown.half()), key
     assert model.config.rank == 2
 
 
-@pytest.mark.parametrize("look", [0.0, -1.0, 1.5, math.nan])
-def test_a_sharp_look_is_a_part_of_what_was_trained(look: float) -> None:
+@pytest.mark.parametrize("kept", [0.0, -1.0, 1.5, math.nan])
+def test_a_part_of_a_look_is_kept(kept: float) -> None:
     with pytest.raises(UsageError, match="give a number above 0, 1 at most"):
-        look_alone(look)
+        look_alone(kept)
+    with pytest.raises(UsageError, match="where the network has a rank"):
+        recipe(perceptual=Perceptual(kept=0.5))
 
 
 def test_what_judges_sees_one_window_of_all() -> None:
