@@ -213,14 +213,16 @@ def _metrics(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
 
 
 def _samplers(answer: Any, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001
+    from restorekit.engine.samplers import Sampler
+
     if not isinstance(answer, list):  # a wrapper's
         return f"returns {_kind(answer)}, not a list of samplers by name"
     for mapping in answer:
         if not isinstance(mapping, Mapping):
             return f"returns {_kind(mapping)}, not samplers by name"
         for name, sampler in mapping.items():
-            if not isinstance(name, str) or not callable(sampler):
-                return f"gives {_kind(sampler)} as the sampler {name!r}, not a function"
+            if not isinstance(name, str) or not isinstance(sampler, Sampler):
+                return f"gives {_kind(sampler)} as the sampler {name!r}, not a restorekit.Sampler"
     return ""
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from metric_pictures import photo, unhurried
 
-from restorekit.errors import UsageError
+from restorekit.errors import ModelError, UsageError
 from restorekit.metrics import lpips_distance, luma, psnr, ssim
 
 pictures = hnp.arrays(np.uint8, st.sampled_from([(9, 12, 3), (9, 12), (1, 1, 3), (300, 2)]))
@@ -151,5 +151,5 @@ def test_ssim_needs_its_window() -> None:
 
 def test_absent_scikit_image_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage.metrics", None)
-    with pytest.raises(UsageError, match=r"pip install 'restorekit\[metrics\]'"):
+    with pytest.raises(ModelError, match=r"pip install 'restorekit\[metrics\]'"):
         ssim(U8, U8)

@@ -13,7 +13,8 @@ def restorekit_task():
 @rk.hookimpl
 def restorekit_prepare(inputs):
     image = inputs["image"]
-    return rk.Plan((2 * image.shape[-2], 2 * image.shape[-1]), state=image)
+    size = (2 * image.shape[-2], 2 * image.shape[-1])
+    return rk.Plan(size, state=image, cell=2)  # the upscaler's layers for pictures twice as large
 
 
 @rk.hookimpl
