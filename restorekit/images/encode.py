@@ -12,9 +12,9 @@ from PIL import Image
 
 from restorekit.errors import UsageError
 from restorekit.images import boxes, heif, jp2, moving, pfm, png, tiff
-from restorekit.images.alpha import over
+from restorekit.images.alpha import over, unpremultiply
 from restorekit.images.exr_display import from_display, to_display
-from restorekit.images.exr_pictures import write_light_exr
+from restorekit.images.exr_pictures import opacity, write_light_exr
 from restorekit.images.formats import Format, format_for
 from restorekit.images.jpeg import quality_of
 from restorekit.images.metadata import fit, iptc_segment
@@ -87,7 +87,8 @@ def _shown(picture: Picture, target: Format, notes: list[str]) -> tuple[Planes, 
     color, alpha = picture.color, picture.alpha
     was_light = bool(picture.format) and format_for(picture.format).light
     if was_light and not target.light:
-        color = to_display(color)
+        alpha = opacity(picture)
+        color = to_display(color if alpha is None else unpremultiply(color, alpha))
         notes.append(
             f"its light was display-coded (sRGB) for {target.name}, what is above 1 cut off"
         )

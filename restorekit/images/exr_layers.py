@@ -125,3 +125,17 @@ def with_planes(file: ExrFile, layer: Layer, values: Planes) -> ExrFile:
     """The file with other pixels, as `planes` gives them, in a layer."""
     named = {name: values[..., i] for i, name in enumerate(layer.channels)}
     return file.replaced(layer.part, named)
+
+
+def opacity(file: ExrFile, layer: Layer) -> Planes | None:
+    """The alpha beside a layer, (H, W) float32 in [0, 1]; None where it has none, or of 0 or 1 alone.
+
+    Some programs leave 0 everywhere: that is no transparency, or there would be no picture.
+    """
+    own = layer.channels[0].rpartition(".")[0]
+    for full, values in file.parts[layer.part].channels.items():
+        name, _, last = full.rpartition(".")
+        if name == own and last.lower() in ("a", "alpha"):
+            alpha = np.clip(np.nan_to_num(values.astype(np.float32)), 0, 1)
+            return alpha if alpha.min() < 1 and alpha.max() > 0 else None
+    return None

@@ -108,6 +108,14 @@ def chosen(picture: Picture, name: str, passes: Mapping[str, str]) -> Picture:
     return _of_layer(file, beauty, passes)
 
 
+def opacity(picture: Picture) -> Planes | None:
+    """The alpha of a picture of light, which its colours are multiplied by; None where it has none."""
+    file = picture.metadata.exr
+    layer = exr_layers.find(file, "image", file.picture) if file else None
+    alpha = exr_layers.opacity(file, layer) if file and layer else None
+    return alpha if alpha is not None and alpha.shape == picture.color.shape[:2] else None
+
+
 def with_light_passes(
     picture: Picture, result: Picture, restore: Callable[[Picture], Picture]
 ) -> Picture:

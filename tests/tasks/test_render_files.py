@@ -15,6 +15,7 @@ from task_kit import awake
 import restorekit as rk
 from restorekit.engine.unet import UNetConfig
 from restorekit.images import read, write
+from restorekit.images.exr_display import from_display
 from restorekit.models import store
 from restorekit.models.card import Look
 
@@ -175,14 +176,40 @@ def test_pfm_and_png_stay_what_they_are(denoise: Any, tmp_path: Path) -> None:
 
 
 def test_light_can_be_saved_for_a_display_and_back(tmp_path: Path) -> None:
-    picture = read(layered(tmp_path / "a.exr"))
-    notes = write(picture, tmp_path / "a.png")
+    from restorekit.images.pfm import write_pfm
+
+    with (tmp_path / "a.pfm").open("wb") as file:
+        write_pfm(file, light())
+    notes = write(read(tmp_path / "a.pfm"), tmp_path / "a.png")
     assert any("display-coded" in note for note in notes)
-    seen = read(tmp_path / "a.png").color
-    assert seen.max() == 1
-    write(read(tmp_path / "a.png"), tmp_path / "b.exr")
-    inside = np.clip(picture.color, 0, 1)
+    seen = read(tmp_path / "a.png")
+    assert (seen.alpha, seen.color.max()) == (None, 1)
+    write(seen, tmp_path / "b.exr")
+    inside = np.clip(light(), 0, 1)
     np.testing.assert_allclose(read(tmp_path / "b.exr").color, inside, atol=0.005)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_alpha_of_light_is_alpha_for_a_display(tmp_path: Path, share: float) -> None:
+    """Colours of light are multiplied by it, those of a PNG are not; of 0 or 1 alone it is none."""
+    alpha = np.full((HEIGHT, WIDTH), share, np.float32)
+    if share == 0.5:
+        alpha[:, :9], alpha[:, -9:] = 0, 1
+    own = light(top=1)
+    shown = own * (alpha[..., None] if share == 0.5 else 1)
+    channels = {c: shown[..., i].copy() for i, c in enumerate("RGB")} | {"A": alpha}
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(tmp_path / "a.exr"))
+    write(read(tmp_path / "a.exr"), tmp_path / "a.png")
+    made = read(tmp_path / "a.png")
+    if share != 0.5:
+        assert made.alpha is None
+        alpha = np.ones_like(alpha)
+    else:
+        assert made.alpha is not None
+        np.testing.assert_allclose(made.alpha, alpha, atol=0.003)
+    np.testing.assert_allclose(
+        from_display(made.color) * alpha[..., None], own * alpha[..., None], atol=0.005
+    )
 
 
 def test_other_tasks_refuse_light(run: Any, tmp_path: Path) -> None:
