@@ -74,7 +74,7 @@ def command(
 
     from restorekit import device as devices
     from restorekit.api import restored_stage
-    from restorekit.training import drawn, export, photographs, plot, processes, trainer
+    from restorekit.training import drawn, export, log, photographs, plot, processes, trainer
 
     devices.keep_freed_memory()
     processes.join()
@@ -107,7 +107,7 @@ def command(
     )
     if processes.rank():
         return 0
-    plot.plot(trainer.read_log(out / "log.csv"), out / "log.svg")
+    plot.plot(log.read(out / "log.csv"), out / "log.svg")
     if model:
         from datetime import date
 

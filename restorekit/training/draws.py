@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from restorekit.task import Task
 from restorekit.training.recipe import Draw
+
+
+def choose(ways: Sequence[Draw], generator: torch.Generator) -> Draw:
+    """One of the draws, by their weights."""
+    weights = torch.tensor([way.weight for way in ways], dtype=torch.float64)
+    return ways[int(torch.multinomial(weights, 1, generator=generator))]
 
 
 def options_of(draw: Draw, task: Task, share: Callable[[], float]) -> dict[str, Any]:

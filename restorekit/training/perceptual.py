@@ -13,7 +13,7 @@ from restorekit.engine import codec
 from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.training import checkpoint
-from restorekit.training.recipe import Recipe
+from restorekit.training.recipe import Perceptual, Recipe
 
 _CELL = 4  # pixels a side; patterns with periods of 4 and 2 repeat from one to the next
 _WINDOW = 8  # cells a side, over which what repeats is averaged
@@ -66,9 +66,17 @@ class PerceptualPhase:
         )
 
     def loss(
-        self, denoiser: Preconditioned, x0: Tensor, condition: Condition, iteration: int
+        self,
+        denoiser: Preconditioned,
+        x0: Tensor,
+        condition: Condition,
+        iteration: int,
+        settings: Perceptual,
     ) -> tuple[Tensor, str]:
-        """(loss of the network, "d r" of the discriminator); updates the discriminator."""
+        """(loss of the network with the weights of `settings`, what the discriminator's own was).
+
+        Updates the discriminator, which sees nothing of a batch whose adversarial weight is 0.
+        """
         seed = self.recipe.seed * 1_000_003 + iteration + 500_000
         generator = torch.Generator(self.device).manual_seed(seed)
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
@@ -76,7 +84,6 @@ class PerceptualPhase:
         x_t = denoiser.path.marginal(x0, condition.source, start, noise)
         made = denoiser(x_t, start, condition.with_numbers(look=1.0))
         made = overwrite_known(made, condition)
-        settings = self.settings
         loss = settings.pixel * F.l1_loss(made, x0)
         loss = loss + settings.coarse * F.l1_loss(F.avg_pool2d(made, 4), F.avg_pool2d(x0, 4))
         if settings.lattice:
@@ -87,9 +94,11 @@ class PerceptualPhase:
         made, x0, source = _anywhere([made, x0, condition.source], generator)
         if settings.spectrum:
             loss = loss + settings.spectrum * spectral_gap(made, x0)
-        told = self._train_discriminator(x0, made.detach(), source)
         loss = loss + settings.lpips * self.distance(made, x0).mean()
-        ramp = min(1.0, iteration / max(1, settings.ramp))
+        if not settings.adversarial:
+            return loss, ""
+        told = self._train_discriminator(x0, made.detach(), source)
+        ramp = min(1.0, iteration / max(1, self.settings.ramp))
         self.discriminator.requires_grad_(False)
         verdicts = self.discriminator(made, source)
         self.discriminator.requires_grad_(True)
@@ -128,10 +137,12 @@ def repeated(difference: Tensor, cell: int = _CELL) -> Tensor:
 
 
 def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:
-    """Mean |log of the ratio of powers| over rings of frequencies up to Nyquist's; () of (N, C, H, W).
+    """Mean square of the log of the ratio of powers over rings of frequencies up to Nyquist's; ()
+    of (N, C, H, W).
 
-    In each image by itself, with a Hann window: a flat image asks for no grain. Powers below a quarter
-    of a level's noise count as that.
+    Squared, since texture costs accuracy: it is asked for where most of it is missing. In each image by
+    itself, with a Hann window: a flat image asks for no grain. Powers below a quarter of a level's noise
+    count as that.
     """
     height, width = made.shape[-2:]
     windows = (torch.hann_window(side, False, device=made.device) for side in (height, width))
@@ -147,7 +158,7 @@ def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:
         power = torch.fft.rfft2(level * window).abs().square().flatten(1)[:, inside]
         power = power / window.square().sum()
         logs.append((power @ sums / sums.sum(0) + _FLOOR).log())
-    return (logs[0] - logs[1]).abs().mean()
+    return (logs[0] - logs[1]).square().mean()
 
 
 def _anywhere(images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:

@@ -9,7 +9,7 @@ WIDTH, HEIGHT, EDGE = 720, 300, 48
 
 
 def plot(rows: Iterable[Mapping[str, str]], target: Path) -> None:
-    """Draw the rows of `restorekit.training.trainer.read_log`."""
+    """Draw the rows of `restorekit.training.log.read`."""
     rows = list(rows)
     loss = [(float(row["iteration"]), float(row["loss"])) for row in rows]
     psnr = [(float(row["iteration"]), float(row["psnr"])) for row in rows if row["psnr"]]

@@ -15,21 +15,32 @@ from restorekit.engine.path import PATHS
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import UsageError
 
+TERMS = ("pixel", "coarse", "lattice", "spectrum", "lpips", "adversarial")
+"""The losses of the perceptual phase."""
+
 
 @dataclass(frozen=True)
 class Draw:
     """One way to make a batch: how often, and the task's options, numbers or [low, high] ranges.
 
-    crop: the side of its crops; 0: the recipe's.
+    crop: the side of its crops; 0: the recipe's. terms: the weights of the perceptual phase's losses
+    where its batches have others.
     """
 
     weight: float
     options: Mapping[str, Any]
     crop: int = 0
+    terms: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.options, Mapping):
-            raise UsageError(f"draws: options is {self.options!r}; give a table")
+        for name in ("options", "terms"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise UsageError(f"draws: {name} is {getattr(self, name)!r}; give a table")
+        for name, value in self.terms.items():
+            if name not in TERMS or not _is(float, value) or not 0 <= value < math.inf:
+                raise UsageError(
+                    f"draws: terms: {name} is {value!r}; give {', '.join(TERMS)} a number of 0 or more"
+                )
         for name, value in self.options.items():
             if isinstance(value, list) and not _is_range(value):
                 raise UsageError(f"draws: {name} is {value!r}; give one value, or [low, high]")
@@ -132,12 +143,13 @@ class Recipe:
                 "the looks without an item"
             )
         strides = [self.network.on(factor).stride for factor in self.network.factors]
-        for crop in {self.crop, *(draw.crop or self.crop for draw in self.draws)}:
-            if self.perceptual and self.perceptual.lattice and (crop < 32 or crop % 4):
+        for draw in self.draws:
+            crop, phase = draw.crop or self.crop, self.phase_of(draw)
+            if phase and phase.lattice and (crop < 32 or crop % 4):
                 raise UsageError(
                     f"recipe: crop {crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
                 )
-            if self.perceptual and self.perceptual.spectrum and crop < 48:
+            if phase and phase.spectrum and crop < 48:
                 raise UsageError(f"recipe: crop {crop}: a spectrum is seen in 48 pixels or more")
             if not 0 < crop <= self.crop or all(crop % stride for stride in strides):
                 raise UsageError(
@@ -148,6 +160,14 @@ class Recipe:
             PATHS[self.path](**self.path_parameters)
         except TypeError as error:
             raise UsageError(f"recipe: path_parameters do not suit {self.path}: {error}") from error
+
+    def phase_of(self, draw: Draw) -> Perceptual | None:
+        """The perceptual phase with the weights of a draw's own; UsageError where there is no phase."""
+        if self.perceptual is None:
+            if draw.terms:
+                raise UsageError("recipe: a draw has terms, and there is no perceptual phase")
+            return None
+        return dataclasses.replace(self.perceptual, **draw.terms)
 
     @property
     def only_look(self) -> bool:

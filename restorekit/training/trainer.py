@@ -6,12 +6,10 @@ an unbroken one.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +25,18 @@ from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.task import Stage, Task
-from restorekit.training import checkpoint, draws, processes
+from restorekit.training import checkpoint, draws, log, processes
 from restorekit.training.average import Average
 from restorekit.training.grow import begun
 from restorekit.training.loss import batch_loss, draw_times, estimate_loss
 from restorekit.training.optimisers import optimisers, set_rates
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
-from restorekit.training.recipe import Recipe
+from restorekit.training.recipe import Draw, Recipe
 
 VALIDATION_CROP = 320
 Staged = Callable[[Stage, bool], Tensor]
 """Given another task's stage and whether the look is sharp, what that task makes of its pictures."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One row of the log."""
-
-    iteration: int
-    seconds: float
-    loss: float
-    learning_rate: float
-    psnr: float | None = None
-    extra: str = ""
 
 
 class Trainer:
@@ -122,13 +108,16 @@ class Trainer:
         """Of one batch, which the seed, the iteration and its number among the iteration's decide."""
         seed = (self.recipe.seed * 1_000_003 + self.iteration) * self.recipe.accumulate + part
         draw = torch.Generator().manual_seed(seed)
-        x0, condition = self.batch(corpus, draw)
+        chosen = draws.choose(self.recipe.draws, draw)
+        x0, condition = self.batch(corpus, chosen, draw)
         with devices.mixed(self.device):
             if self.perceptual is None:
                 return self.path_loss(x0, condition, draw), ""
             split = self.recipe.faithful_items
+            sharp = _items(condition, slice(split, None))
+            phase = self.recipe.phase_of(chosen)
             loss, extra = self.perceptual.loss(
-                self.denoiser, x0[split:], _items(condition, slice(split, None)), self.iteration
+                self.denoiser, x0[split:], sharp, self.iteration, phase
             )
             if split:
                 loss = loss + self.path_loss(x0[:split], _items(condition, slice(split)), draw)
@@ -151,11 +140,11 @@ class Trainer:
         generator = torch.Generator(self.device).manual_seed(seed)
         return torch.randn(like.shape, generator=generator, device=self.device)
 
-    def batch(self, corpus: Corpus, draw: torch.Generator) -> tuple[Tensor, Condition]:
-        """Clean crops, and their condition made by the task's own hooks."""
+    def batch(
+        self, corpus: Corpus, chosen: Draw, draw: torch.Generator
+    ) -> tuple[Tensor, Condition]:
+        """Clean crops, and their condition made by the task's own hooks as one of the draws says."""
         recipe = self.recipe
-        weights = torch.tensor([d.weight for d in recipe.draws], dtype=torch.float64)
-        chosen = recipe.draws[int(torch.multinomial(weights, 1, generator=draw))]
         crop = chosen.crop or recipe.crop
         clean = corpus.crops(recipe.batch, crop, draw, recipe.grey_share).to(self.device)
         options = draws.options_of(chosen, self.task, lambda: draws.uniform(draw))
@@ -311,7 +300,7 @@ def run(
     time_limit: float | None = None,
     report_every: int = 50,
     validate_every: int = 500,
-    tell: Callable[[Progress], None] = lambda _: None,
+    tell: Callable[[log.Progress], None] = lambda _: None,
 ) -> bool:
     """Train until the recipe's end (True) or the time limit in seconds (False); saves at the stop.
 
@@ -339,9 +328,9 @@ def run(
             score = trainer.validate(validation) if validating and validation else None
             rate = trainer.recipe.learning_rate * pace(trainer.recipe, trainer.iteration - 1)
             mean = sum(losses) / len(losses)
-            progress = Progress(trainer.iteration, trainer.seconds, mean, rate, score, extra)
+            progress = log.Progress(trainer.iteration, trainer.seconds, mean, rate, score, extra)
             losses = []
-            log(folder / "log.csv", progress)
+            log.append(folder / "log.csv", progress)
             tell(progress)
         if writing and validating:
             trainer.save(folder / "checkpoint.safetensors")
@@ -356,24 +345,6 @@ def pace(recipe: Recipe, iteration: int) -> float:
         return (iteration + 1) / recipe.warmup
     done = (iteration - recipe.warmup) / max(1, recipe.iterations - recipe.warmup)
     return 0.5 * (1 + math.cos(math.pi * done))
-
-
-def log(path: Path, progress: Progress) -> None:
-    """Append one row to a CSV file; rows from after the checkpoint that a run resumed at are dropped."""
-    fields = [f.name for f in dataclasses.fields(Progress)]
-    kept = [row for row in read_log(path) if int(row["iteration"]) < progress.iteration]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fields)
-        writer.writeheader()
-        writer.writerows(kept)
-        writer.writerow(dataclasses.asdict(progress))
-
-
-def read_log(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a run's log; none where there is no log yet."""
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            yield from list(csv.DictReader(file))
 
 
 def _network(recipe: Recipe, device: torch.device) -> UNet:

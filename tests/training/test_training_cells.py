@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from training_kit import CELLS, corpus, pictures, recipe, trainer
+from training_kit import CELLS, batch, corpus, pictures, recipe, trainer
 
 from restorekit.errors import UsageError
 from restorekit.training.recipe import Draw
@@ -17,7 +17,7 @@ def test_a_draw_has_crops_and_cells_of_its_own() -> None:
     made, seen = trainer(recipe(**CELLS)), set()
     made.try_draws()
     for seed in range(12):
-        clean, condition = made.batch(corpus(), torch.Generator().manual_seed(seed))
+        clean, condition = batch(made, corpus(), seed)
         scale = round(2 ** condition.numbers["scale"])
         assert (clean.shape[-1], condition.cell) == (16 * scale, scale)
         assert bool(made.path_loss(clean, condition, torch.Generator()).isfinite())

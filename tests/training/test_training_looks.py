@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_kit import NETWORK, assert_same, corpus, need_lpips, recipe, trainer
+from training_kit import DRAWS, NETWORK, assert_same, batch, corpus, need_lpips, recipe, trainer
 
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
@@ -43,6 +43,32 @@ def test_it_trains_what_a_look_adds_and_nothing_else(tmp_path: Path) -> None:
         added = {name: value for name, value in state.items() if name.endswith(".widen")}
         assert len(added) == 2 * 3 + 1  # two in each of three blocks, and the tail's
         assert all(value.any() for value in added.values())
+
+
+def test_a_draw_weighs_the_losses_of_its_batches_by_itself() -> None:
+    """Each loss by its weight; where its own has none, the discriminator sees no batch of them."""
+    own = {"pixel": 2.0, "coarse": 0.0, "lpips": 0.0, "adversarial": 0.0}
+    given = replace(look_alone(), draws=(replace(DRAWS[0], terms=own),))
+    made = trainer(given)
+    assert made.perceptual is not None
+    before = {k: v.clone() for k, v in made.perceptual.discriminator.state_dict().items()}
+    clean, condition = batch(made, corpus(), given.seed * 1_000_003)
+    with torch.no_grad():  # untrained, what is made is the source
+        expected = 2 * (condition.source - clean).abs().mean()
+    loss, told = made.step(corpus())
+    assert (loss, told) == (pytest.approx(float(expected), rel=1e-5), "")
+    assert_same(made.perceptual.discriminator.state_dict(), before)
+
+
+@pytest.mark.parametrize("terms", [{"texture": 1.0}, {"lpips": -1.0}, {"lpips": math.nan}])
+def test_terms_that_are_none_are_refused(terms: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="draws: terms"):
+        replace(DRAWS[0], terms=terms)
+
+
+def test_terms_without_a_perceptual_phase_are_refused() -> None:
+    with pytest.raises(UsageError, match="no perceptual phase"):
+        recipe(draws=(replace(DRAWS[0], terms={"lpips": 1.0}),))
 
 
 def test_what_judged_comes_along(tmp_path: Path) -> None:
@@ -125,11 +151,11 @@ def test_a_lattice_is_what_repeats_from_cell_to_cell(period: int) -> None:
     assert float(repeated(third.expand(1, 3, 64, 64))) < 0.06
 
 
-def test_the_spectral_gap_is_the_logarithm_of_the_ratio_of_powers() -> None:
+def test_the_spectral_gap_is_the_square_of_the_logarithm_of_the_ratio_of_powers() -> None:
     draw = torch.Generator().manual_seed(0)
     truth = 0.1 * torch.randn(2, 3, 60, 52, generator=draw)
     assert float(spectral_gap(truth, truth)) == 0
-    assert float(spectral_gap(2 * truth + 0.3, truth)) == pytest.approx(math.log(4), rel=0.02)
+    assert float(spectral_gap(2 * truth + 0.3, truth)) == pytest.approx(math.log(4) ** 2, rel=0.04)
     other = 0.1 * torch.randn(2, 3, 60, 52, generator=draw)  # as much of everything, elsewhere
     assert float(spectral_gap(other, truth)) < 0.6
     even = torch.zeros(1, 3, 60, 52)
@@ -141,4 +167,4 @@ def test_the_spectral_gap_asks_for_what_is_missing() -> None:
     gain = torch.tensor(0.3, requires_grad=True)
     spectral_gap(gain * truth, truth).backward()
     assert gain.grad is not None
-    assert float(gain.grad) == pytest.approx(-2 / 0.3, rel=0.02)
+    assert float(gain.grad) == pytest.approx(8 * math.log(0.3) / 0.3, rel=0.02)

@@ -16,6 +16,7 @@ from training_kit import (
     CPU,
     NETWORK,
     assert_same,
+    batch,
     corpus,
     hooks,
     need_lpips,
@@ -30,22 +31,14 @@ from restorekit.engine.resample import resample
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.metrics import matlab_imresize
-from restorekit.training import checkpoint
+from restorekit.training import checkpoint, log
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Draw, Recipe
-from restorekit.training.trainer import (
-    Progress,
-    Trainer,
-    _items,
-    log,
-    pace,
-    read_log,
-    run,
-)
+from restorekit.training.trainer import Trainer, _items, pace, run
 
 
 def losses_of(trainer_: Trainer, folder: Path, data: Corpus, **options) -> list[float]:
-    told: list[Progress] = []
+    told: list[log.Progress] = []
     run(trainer_, data, [], folder, report_every=1, validate_every=100, tell=told.append, **options)
     return [progress.loss for progress in told]
 
@@ -100,7 +93,7 @@ def test_a_time_limit_stops_saves_and_goes_on(tmp_path: Path) -> None:
         part.resume(tmp_path / "parts" / "checkpoint.safetensors")
         found += losses_of(part, tmp_path / "parts", data, time_limit=0.0)
     assert found == expected
-    rows = list(read_log(tmp_path / "parts" / "log.csv"))
+    rows = list(log.read(tmp_path / "parts" / "log.csv"))
     assert [int(row["iteration"]) for row in rows] == [1, 2, 3]
     assert [float(row["loss"]) for row in rows] == expected
     seconds = [float(row["seconds"]) for row in rows]
@@ -112,17 +105,17 @@ def test_a_time_limit_stops_saves_and_goes_on(tmp_path: Path) -> None:
 def test_the_seed_and_the_iteration_decide_a_batch() -> None:
     one, other = trainer(recipe()), trainer(recipe(learning_rate=1e-5))
     data = corpus()
-    first, second = (t.batch(data, torch.Generator().manual_seed(5)) for t in (one, other))
+    first, second = (batch(t, data, 5) for t in (one, other))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1].source, second[1].source)
-    third = one.batch(data, torch.Generator().manual_seed(6))
+    third = batch(one, data, 6)
     assert not torch.equal(first[0], third[0])
 
 
 def test_a_batch_is_the_task_s_own_condition_of_its_clean_crops() -> None:
     """Of the first draw: bicubic reduction to a quarter, 8 bits, and back by bicubic resampling."""
     made = trainer(recipe(draws=(Draw(1.0, {"scale": 4.0}),)))
-    clean, condition = made.batch(corpus(), torch.Generator().manual_seed(1))
+    clean, condition = batch(made, corpus(), 1)
     assert clean.shape == (4, 3, 64, 64)
     assert condition.numbers == {"scale": 2.0, "noise": 0.0}
     for item in range(4):
@@ -148,7 +141,7 @@ def test_draws_are_taken_by_their_weights_and_ranges() -> None:
     made.condition = note  # type: ignore[method-assign]
     data = corpus()
     for iteration in range(400):
-        made.batch(data, torch.Generator().manual_seed(iteration))
+        batch(made, data, iteration)
     ranged = [(scale, noise) for scale, noise in seen if noise >= 0]
     # 400 draws of a quarter: within four standard errors of 100.
     assert abs(len(ranged) - 100) < 4 * math.sqrt(75)
@@ -178,8 +171,7 @@ def test_the_first_loss_is_the_residual_s_variance() -> None:
     """An untrained F says 0, so at t = 1 without noise the loss is the mean of ((x0 − y)/s)²."""
     given = recipe(start_share=1.0, quiet_share=1.0)
     made, data = trainer(given), corpus()
-    draw = torch.Generator().manual_seed(given.seed * 1_000_003)
-    x0, condition = made.batch(data, draw)
+    x0, condition = batch(made, data, given.seed * 1_000_003)
     expected = float(((x0 - condition.source) / given.deviation).square().mean())
     assert made.step(data)[0] == pytest.approx(expected, rel=1e-5)
 
@@ -226,12 +218,12 @@ def test_gradients_are_clipped() -> None:
 def test_the_log_drops_what_a_killed_run_wrote_after_its_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     for iteration in (50, 100, 150):
-        log(path, Progress(iteration, iteration / 10, 1.0, 0.1))
-    log(path, Progress(100, 12.0, 0.7, 0.1, 27.5, "x, y"))
-    rows = list(read_log(path))
+        log.append(path, log.Progress(iteration, iteration / 10, 1.0, 0.1))
+    log.append(path, log.Progress(100, 12.0, 0.7, 0.1, 27.5, "x, y"))
+    rows = list(log.read(path))
     assert [(row["iteration"], row["loss"]) for row in rows] == [("50", "1.0"), ("100", "0.7")]
     assert (rows[-1]["psnr"], rows[-1]["extra"]) == ("27.5", "x, y")
-    assert list(read_log(tmp_path / "none.csv")) == []
+    assert list(log.read(tmp_path / "none.csv")) == []
 
 
 def test_starting_from_another_run_takes_its_averaged_weights(tmp_path: Path) -> None:
@@ -279,11 +271,11 @@ def test_the_perceptual_loss_is_its_four_terms() -> None:
     made = trainer(sharp_recipe())
     phase = made.perceptual
     assert phase is not None
-    x0, condition = made.batch(corpus(), torch.Generator().manual_seed(2))
+    x0, condition = batch(made, corpus(), 2)
     with torch.no_grad():
         made.network.tail.bias.uniform_(-1, 1, generator=torch.Generator().manual_seed(3))
     before = {k: v.clone() for k, v in phase.discriminator.state_dict().items()}
-    loss, told = phase.loss(made.denoiser, x0, condition, iteration=1)
+    loss, told = phase.loss(made.denoiser, x0, condition, 1, phase.settings)
     loss.backward()
     assert made.network.tail.weight.grad is not None
     assert made.network.tail.weight.grad.abs().max() > 0

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from restorekit import hookspecs
 from restorekit.api import restored_stage
+from restorekit.engine.conditioning import Condition
 from restorekit.engine.unet import UNetConfig
+from restorekit.training import draws
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Draw, Perceptual, Recipe
 from restorekit.training.trainer import Trainer
@@ -69,6 +71,12 @@ def hooks() -> Any:
 
 def trainer(given: Recipe) -> Trainer:
     return Trainer(given, restorekit_upscale.TASK, hooks(), CPU, restored_stage)
+
+
+def batch(made: Trainer, data: Corpus, seed: int) -> tuple[Tensor, Condition]:
+    """A batch as a run makes it: of the draw that the seed chooses."""
+    generator = torch.Generator().manual_seed(seed)
+    return made.batch(data, draws.choose(made.recipe.draws, generator), generator)
 
 
 def corpus(**options: Any) -> Corpus:
