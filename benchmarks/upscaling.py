@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from peers import load_peer
 from quality import peer_method
-from restorekit_upscale.traces import blocks_show
+from restorekit_upscale import traces
 from torch import Tensor
 
 import restorekit as rk
@@ -120,7 +120,7 @@ def scored(made: Iterable[Case], methods: Mapping[str, Method], scale: int) -> d
 
 def cleaning(truths: Truths, model: str | None) -> dict[str, Any]:
     """By quality: what cleaning first is worth at ×4, faithful in dB and sharp in LPIPS, and in how many
-    of the pictures, by their reduction, JPEG's blocks are seen."""
+    of the pictures, by their reduction, JPEG's traces are seen."""
     rows: dict[str, Any] = {}
     for wear in ("", *(f"JPEG {quality}" for quality in QUALITIES)):
         methods = {
@@ -135,7 +135,7 @@ def cleaning(truths: Truths, model: str | None) -> dict[str, Any]:
         )
         seen = {
             f"1/{scale}": sum(
-                blocks_show(_coded(low(truth, scale, wear, 0))) for _, truth in truths(scale)
+                traces.worn(_coded(low(truth, scale, wear, 0))) for _, truth in truths(scale)
             )
             for scale in (1, 2, 3, 4)
         }

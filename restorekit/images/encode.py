@@ -88,7 +88,13 @@ def _shown(picture: Picture, target: Format, notes: list[str]) -> tuple[Planes, 
     was_light = bool(picture.format) and format_for(picture.format).light
     if was_light and not target.light:
         alpha = opacity(picture)
-        color = to_display(color if alpha is None else unpremultiply(color, alpha))
+        if alpha is not None:
+            if (color > alpha[..., None]).any():
+                notes.append(
+                    "light where it is clear was left out, as far as it is above its alpha"
+                )
+            color = unpremultiply(color, alpha)
+        color = to_display(color)
         notes.append(
             f"its light was display-coded (sRGB) for {target.name}, what is above 1 cut off"
         )

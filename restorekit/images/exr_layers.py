@@ -15,6 +15,7 @@ from restorekit.images.exr import ExrFile
 from restorekit.images.picture import Planes
 
 _TRIPLES = (("R", "G", "B"), ("X", "Y", "Z"), ("red", "green", "blue"), ("x", "y", "z"))
+_OPAQUE = 1 - 0.5 / 255  # renderers in half precision leave a little less than 1
 _CHROMA = {"ry", "by"}  # beside a Y that is half of a colour
 # By role, the usual name first: a layer of an earlier name is preferred.
 _NAMES = {
@@ -128,7 +129,7 @@ def with_planes(file: ExrFile, layer: Layer, values: Planes) -> ExrFile:
 
 
 def opacity(file: ExrFile, layer: Layer) -> Planes | None:
-    """The alpha beside a layer, (H, W) float32 in [0, 1]; None where it has none, or of 0 or 1 alone.
+    """The alpha beside a layer, (H, W) float32 in [0, 1]; None where it has none, or 1 or 0 everywhere.
 
     Some programs leave 0 everywhere: that is no transparency, or there would be no picture.
     """
@@ -136,6 +137,6 @@ def opacity(file: ExrFile, layer: Layer) -> Planes | None:
     for full, values in file.parts[layer.part].channels.items():
         name, _, last = full.rpartition(".")
         if name == own and last.lower() in ("a", "alpha"):
-            alpha = np.clip(np.nan_to_num(values.astype(np.float32)), 0, 1)
-            return alpha if alpha.min() < 1 and alpha.max() > 0 else None
+            alpha = np.clip(np.nan_to_num(values.astype(np.float32), nan=1), 0, 1)
+            return alpha if alpha.min() < _OPAQUE and alpha.max() > 0 else None
     return None

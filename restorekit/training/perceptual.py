@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from restorekit.engine import codec
 from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.training import checkpoint
-from restorekit.training.recipe import Perceptual, Recipe
+from restorekit.training.recipe import Recipe
 
 _CELL = 4  # pixels a side; patterns with periods of 4 and 2 repeat from one to the next
 _WINDOW = 8  # cells a side, over which what repeats is averaged
@@ -71,12 +72,13 @@ class PerceptualPhase:
         x0: Tensor,
         condition: Condition,
         iteration: int,
-        settings: Perceptual,
+        terms: Mapping[str, float],
     ) -> tuple[Tensor, str]:
-        """(loss of the network with the weights of `settings`, what the discriminator's own was).
+        """(loss of the network, what the discriminator's own was); terms: weights of a draw's own.
 
         Updates the discriminator, which sees nothing of a batch whose adversarial weight is 0.
         """
+        settings = replace(self.settings, **terms)
         seed = self.recipe.seed * 1_000_003 + iteration + 500_000
         generator = torch.Generator(self.device).manual_seed(seed)
         noise = torch.randn(x0.shape, generator=generator, device=self.device)
@@ -94,11 +96,12 @@ class PerceptualPhase:
         made, x0, source = _anywhere([made, x0, condition.source], generator)
         if settings.spectrum:
             loss = loss + settings.spectrum * spectral_gap(made, x0)
-        loss = loss + settings.lpips * self.distance(made, x0).mean()
+        if settings.lpips:
+            loss = loss + settings.lpips * self.distance(made, x0).mean()
         if not settings.adversarial:
             return loss, ""
         told = self._train_discriminator(x0, made.detach(), source)
-        ramp = min(1.0, iteration / max(1, self.settings.ramp))
+        ramp = min(1.0, iteration / max(1, settings.ramp))
         self.discriminator.requires_grad_(False)
         verdicts = self.discriminator(made, source)
         self.discriminator.requires_grad_(True)

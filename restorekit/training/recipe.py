@@ -16,7 +16,7 @@ from restorekit.engine.unet import UNetConfig
 from restorekit.errors import UsageError
 
 TERMS = ("pixel", "coarse", "lattice", "spectrum", "lpips", "adversarial")
-"""The losses of the perceptual phase."""
+"""Of `Perceptual`'s entries, the weights of its losses."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,11 @@ class Recipe:
                 "the looks without an item"
             )
         strides = [self.network.on(factor).stride for factor in self.network.factors]
+        if self.perceptual is None and any(draw.terms for draw in self.draws):
+            raise UsageError("recipe: a draw has terms, and there is no perceptual phase")
         for draw in self.draws:
-            crop, phase = draw.crop or self.crop, self.phase_of(draw)
+            crop = draw.crop or self.crop
+            phase = dataclasses.replace(self.perceptual, **draw.terms) if self.perceptual else None
             if phase and phase.lattice and (crop < 32 or crop % 4):
                 raise UsageError(
                     f"recipe: crop {crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
@@ -160,14 +163,6 @@ class Recipe:
             PATHS[self.path](**self.path_parameters)
         except TypeError as error:
             raise UsageError(f"recipe: path_parameters do not suit {self.path}: {error}") from error
-
-    def phase_of(self, draw: Draw) -> Perceptual | None:
-        """The perceptual phase with the weights of a draw's own; UsageError where there is no phase."""
-        if self.perceptual is None:
-            if draw.terms:
-                raise UsageError("recipe: a draw has terms, and there is no perceptual phase")
-            return None
-        return dataclasses.replace(self.perceptual, **draw.terms)
 
     @property
     def only_look(self) -> bool:

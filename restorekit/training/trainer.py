@@ -115,9 +115,8 @@ class Trainer:
                 return self.path_loss(x0, condition, draw), ""
             split = self.recipe.faithful_items
             sharp = _items(condition, slice(split, None))
-            phase = self.recipe.phase_of(chosen)
             loss, extra = self.perceptual.loss(
-                self.denoiser, x0[split:], sharp, self.iteration, phase
+                self.denoiser, x0[split:], sharp, self.iteration, chosen.terms
             )
             if split:
                 loss = loss + self.path_loss(x0[:split], _items(condition, slice(split)), draw)

@@ -38,7 +38,7 @@ def test_the_first_frame_decides_for_all(upscale: Run, tmp_path: Path, first: bo
     images[0].save(tmp_path / "in" / "a.png", save_all=True, append_images=images[1:])
     ran = upscale(tmp_path / "in", "-o", tmp_path / "out", "--scale", "1")
     assert ran.code == 0
-    assert ("JPEG's blocks show" in ran.err) == first
+    assert ("JPEG's traces show" in ran.err) == first
     clean = "always" if first else "never"
     with Image.open(tmp_path / "out" / "a.png") as made:
         for number, image in enumerate(images):

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 LARGEST = 4.0
 """The network's largest scale; beyond it, its result is enlarged once more (a cascade)."""
 
-_CLEANED = (
-    "JPEG's blocks show: its traces and noise were taken out first (--clean never leaves them)"
-)
+_CLEANED = "JPEG's traces show: they and noise were taken out first (--clean never leaves them)"
 
 TASK = rk.Task(
     name="upscale",
@@ -59,7 +57,7 @@ TASK = rk.Task(
             "clean",
             str,
             "auto",
-            "Take out noise and JPEG's traces first, as denoise does; auto: where JPEG's blocks show.",
+            "Take out noise and JPEG's traces first, as denoise does; auto: where JPEG's traces show.",
             choices=("auto", "always", "never"),
         ),
     ),
@@ -121,7 +119,8 @@ def restorekit_prepare(
         # The largest step first: it meets the input, which is what the network was trained on.
         first = {"scale": LARGEST, "size": None, "long_edge": None, "max_size": None}
         return rk.Stage({"image": image}, {**options, **first})
-    worn = options["clean"] == "auto" and whole >= 1 and not noise and _worn(image)
+    cleaned = "stage" in inputs and whole <= LARGEST  # so it was looked at, or not to be
+    worn = options["clean"] == "auto" and whole >= 1 and not noise and (cleaned or _worn(image))
     if (worn or options["clean"] == "always") and "stage" not in inputs:
         return rk.Stage({"image": image}, {}, task="denoise")
     if "stage" in inputs:
@@ -141,9 +140,9 @@ def _cell(scale: float) -> int:
 
 
 def _worn(image: Tensor) -> bool:
-    from restorekit_upscale.traces import blocks_show
+    from restorekit_upscale.traces import worn
 
-    return blocks_show(image)
+    return worn(image)
 
 
 def _ratio(size: tuple[int, int], image: Tensor) -> float:

@@ -1,19 +1,26 @@
-"""Whether a picture still shows the blocks that JPEG coded it in."""
+"""Whether a picture shows that JPEG coded it: by its steps, or else by its blocks."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-BLOCK = 8
-"""Pixels a side of JPEG's blocks."""
+from restorekit_upscale.quantisation import BLOCK, LUMA, coded_quality
 
+GOOD = 90
+"""The quality above which taking JPEG's traces out takes as much as it gives."""
 _SMALLEST = 64  # pixels a side: fewer blocks tell nothing
 _LINES = 512  # looked at, evenly spread: as telling as all of them
 _EDGE = 24.0  # levels of 255: a larger step is the picture's own, not a block's
-_LUMA = (0.299, 0.587, 0.114)
 _SHARE, _SURE = 0.03, 6.0
 _FLAT = 0.9  # of blocks without a step inside: enlarged by nearest pixels
+
+
+def worn(image: Tensor) -> bool:
+    """Whether JPEG coded a picture, (N, 3, H, W) in [−1, 1], at a quality of 90 or less, or its blocks
+    show: of tables that are not known, and of pictures changed since, they are what is left to see."""
+    quality = coded_quality(image)
+    return (quality is not None and quality <= GOOD) or blocks_show(image)
 
 
 def blocks_show(image: Tensor) -> bool:
@@ -39,7 +46,7 @@ def _excess(image: Tensor) -> tuple[float, float, bool]:
     lines of a grid, with a side each, one.
     """
     lines = image[:, :, :: max(1, image.shape[2] // _LINES)]
-    luma = torch.einsum("nchw,c->nhw", lines, lines.new_tensor(_LUMA)) * 127.5
+    luma = torch.einsum("nchw,c->nhw", lines, lines.new_tensor(LUMA)) * 127.5
     steps = luma.diff(dim=2).abs()
     here, beside = steps[..., 1:-1], (steps[..., :-2] + steps[..., 2:]) / 2
     share = torch.where(here <= _EDGE, (here - beside) / (here + beside + 1), 0.0).mean((0, 1))
