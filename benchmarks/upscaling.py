@@ -6,7 +6,7 @@ spectra: sharp, ×4, against the originals — the power by frequency up to .8 o
 periods of 2 and 4 pixels, and of what a high-pass leaves in the flattest tenth of the patches.
 worn: ×4 of reductions saved as JPEG, and of blurred, noisy ones saved as JPEG, by default and without
 cleaning them, beside a network that was trained for such pictures. cleaning: by JPEG's quality, what it
-is worth and how many pictures of a set are seen to need it. cascade: ×8 beside ×4 and bicubic.
+is worth; seen: how many pictures of a set are taken to need it. cascade: ×8 beside ×4 and bicubic.
 augmentation: ×8 where the second pass is given the first's picture with noise, and told how much
 (conditioning augmentation, Ho 2022).
 """
@@ -119,10 +119,9 @@ def scored(made: Iterable[Case], methods: Mapping[str, Method], scale: int) -> d
 
 
 def cleaning(truths: Truths, model: str | None) -> dict[str, Any]:
-    """By quality: what cleaning first is worth at ×4, faithful in dB and sharp in LPIPS, and in how many
-    of the pictures, by their reduction, JPEG's traces are seen."""
+    """By quality: what cleaning first is worth at ×4, faithful in dB and sharp in LPIPS."""
     rows: dict[str, Any] = {}
-    for wear in ("", *(f"JPEG {quality}" for quality in QUALITIES)):
+    for wear in _saved():
         methods = {
             f"{look}, {clean}": method
             for clean in ("always", "never")
@@ -133,14 +132,25 @@ def cleaning(truths: Truths, model: str | None) -> dict[str, Any]:
             means[f"{look}, always"][metric] - means[f"{look}, never"][metric]
             for look, metric in (("faithful", "psnr-y"), ("sharp", "lpips"))
         )
-        seen = {
+        rows[wear or "clean"] = {"dB": round(psnr, 3), "lpips": round(lpips, 4)}
+    return rows
+
+
+def seen(truths: Truths) -> dict[str, Any]:
+    """By quality and reduction: how many pictures are taken for worn, and cleaned unasked."""
+    return {
+        wear or "clean": {
             f"1/{scale}": sum(
                 traces.worn(_coded(low(truth, scale, wear, 0))) for _, truth in truths(scale)
             )
-            for scale in (1, 2, 3, 4)
+            for scale in (1, 2, 4)
         }
-        rows[wear or "clean"] = {"dB": round(psnr, 3), "lpips": round(lpips, 4), "seen": seen}
-    return rows
+        for wear in _saved()
+    }
+
+
+def _saved() -> list[str]:
+    return ["", *(f"JPEG {quality}" for quality in QUALITIES)]
 
 
 def cascade(truths: Truths, model: str | None) -> dict[str, Any]:
@@ -214,6 +224,7 @@ def main() -> None:
         "spectra": lambda: spectra(kodak, model),
         "worn": lambda: worn(sets, model),
         "cleaning": lambda: {name: cleaning(truths, model) for name, truths in sets.items()},
+        "seen": lambda: {name: seen(truths) for name, truths in sets.items()},
         "cascade": lambda: cascade(kodak, model),
         "augmentation": lambda: augmentation(kodak, model),
     }

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from restorekit_upscale.quantisation import BLOCK, LUMA, coded_quality
 
-GOOD = 90
-"""The quality above which taking JPEG's traces out takes as much as it gives."""
+GOOD = 92
+"""The quality above which taking JPEG's traces out takes as much as it gives: of ten held-back
+photographs at a quarter, enlarged by 4, .03 dB and .006 of sharp LPIPS at 92, neither at 95."""
 _SMALLEST = 64  # pixels a side: fewer blocks tell nothing
 _LINES = 512  # looked at, evenly spread: as telling as all of them
 _EDGE = 24.0  # levels of 255: a larger step is the picture's own, not a block's
@@ -17,7 +18,7 @@ _FLAT = 0.9  # of blocks without a step inside: enlarged by nearest pixels
 
 
 def worn(image: Tensor) -> bool:
-    """Whether JPEG coded a picture, (N, 3, H, W) in [−1, 1], at a quality of 90 or less, or its blocks
+    """Whether JPEG coded a picture, (N, 3, H, W) in [−1, 1], at a quality of 92 or less, or its blocks
     show: of tables that are not known, and of pictures changed since, they are what is left to see."""
     quality = coded_quality(image)
     return (quality is not None and quality <= GOOD) or blocks_show(image)
