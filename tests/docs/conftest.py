@@ -71,7 +71,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     waves = np.stack([column, row, 0.5 + 0.5 * np.sin(30 * column * row)], 2)
     picture = Image.fromarray((waves * 255).astype(np.uint8))
     for name in ("photo.jpg", "photos/first.jpg", "photos/trip/second.png"):
-        picture.save(tmp_path / name)
+        picture.save(tmp_path / name, quality=95)  # as cameras do: nothing to clean first
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff and nothing more")
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
     return tmp_path
