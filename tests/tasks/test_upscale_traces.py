@@ -54,6 +54,15 @@ def test_a_jpeg_that_was_reduced_since_shows_none(name: str) -> None:
         assert not blocks_show(rk.to_levels(rk.reduce(image, size)))
 
 
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_a_picture_that_was_enlarged_by_eight_shows_none(name: str) -> None:
+    small = Image.fromarray(photograph(name)).resize((50, 38), Image.Resampling.BOX)
+    for method in (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS):
+        for factor in (8, 16):
+            large = small.resize((50 * factor, 38 * factor), method)
+            assert not blocks_show(tensor(np.array(large)))
+
+
 def test_what_is_drawn_or_even_or_noise_is_no_jpeg() -> None:
     drawn = [picture[None].float() / 127.5 - 1 for picture in draw_pictures(15, 256, seed=1)]
     ramp = torch.linspace(0, 255, 1024).round().expand(1, 3, 512, 1024) / 127.5 - 1

@@ -15,6 +15,7 @@ _LINES = 512  # looked at, evenly spread: as telling as all of them
 _EDGE = 24.0  # levels of 255: a larger step is the picture's own, not a block's
 _SHARE, _SURE = 0.03, 6.0
 _FLAT = 0.9  # of blocks without a step inside: enlarged by nearest pixels
+_SMOOTH = 2.0  # levels of bend inside the blocks: at most as much as of what was enlarged
 
 
 def worn(image: Tensor) -> bool:
@@ -40,11 +41,11 @@ def blocks_show(image: Tensor) -> bool:
 
 def _excess(image: Tensor) -> tuple[float, float, bool]:
     """Along the rows: (how much larger steps are at their largest place of eight than at the others, as
-    a share; that in standard errors; whether neither the next places nor the fourth has half of it, and
-    there are steps inside the blocks too).
+    a share; that in standard errors; whether neither the next places nor the fourth has half of it,
+    there are steps inside the blocks too, and what is smooth inside them bends most beside that place).
 
     Blocks of four, of a picture that was halved since, have as much four places further on, and the
-    lines of a grid, with a side each, one.
+    lines of a grid, with a side each, one. What was enlarged by eight bends where its samples were.
     """
     lines = image[:, :, :: max(1, image.shape[2] // _LINES)]
     luma = torch.einsum("nchw,c->nhw", lines, lines.new_tensor(LUMA)) * 127.5
@@ -62,8 +63,11 @@ def _excess(image: Tensor) -> tuple[float, float, bool]:
     cells = cells[..., : cells.shape[-1] // BLOCK * BLOCK].unflatten(-1, (-1, BLOCK))
     inside = cells[..., 1:].amax(-1)[cells[..., 0] > 0.5]
     flat = (inside <= 0.5).float().mean()
+    bends = luma.diff(n=2, dim=2).abs().mean((0, 1))
+    bends = bends[: len(bends) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(0).roll(-place)
+    jumps = bends[2:].median() > _SMOOTH or bends[:2].min() > bends[2:].max()
     return (
         float(excess.mean()),
         float(excess.mean() / (error + 1e-9)),
-        bool(alone and flat < _FLAT),
+        bool(alone and flat < _FLAT and jumps),
     )
