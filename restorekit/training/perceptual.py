@@ -1,4 +1,4 @@
-"""The sharp look's phase: losses of its first call: pixels, lattice, spectrum, LPIPS, adversarial."""
+"""The sharp look's phase: the losses of its first call, and its discriminator."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from restorekit.training.recipe import Recipe
 
 _CELL = 4  # pixels a side; patterns with periods of 4 and 2 repeat from one to the next
 _WINDOW = 8  # cells a side, over which what repeats is averaged
+_OCTAVES = 3
+_LEVEL = 1 / 127.5
+_OPPONENT = ((0.299, 0.587, 0.114), (0.701, -0.587, -0.114), (-0.299, -0.587, 0.886))
 _RINGS = 32
 _FLOOR = (0.25 / 127.5) ** 2
 
@@ -91,6 +94,11 @@ class PerceptualPhase:
         if settings.lattice:
             cell = _CELL if _CELL % max(condition.cell, 1) == 0 else condition.cell
             loss = loss + settings.lattice * repeated(made - x0, cell)
+        if settings.excess:
+            with torch.no_grad():
+                mean = denoiser(x_t, start, condition.with_numbers(look=0.0))
+                mean = overwrite_known(mean, condition)
+            loss = loss + settings.excess * excess(made - mean, x0 - mean)
         # What is made shows the network's cells, and what judges it has strides: seen always in the
         # same place, a pattern of their period can go unpunished, or even please.
         made, x0, source = _anywhere([made, x0, condition.source], generator)
@@ -137,6 +145,28 @@ def repeated(difference: Tensor, cell: int = _CELL) -> Tensor:
     A network draws such lattices along its cells: of its first level, or of the next, twice as large.
     """
     return F.avg_pool2d(codec.encode(difference, cell), _WINDOW, _WINDOW // 2).abs().mean()
+
+
+def excess(added: Tensor, missing: Tensor) -> Tensor:
+    """By how much what was added is stronger than what was missing: mean logarithms of the ratio of
+    their deviations, where it is above 1, summed; () of (N, 3, H, W) twice.
+
+    Summed over octaves (means of 2 × 2 taken away), and over brightness and two differences of colours;
+    in windows of 4 × 4 of each octave. Texture costs nothing where there was some, whatever it looks
+    like; a mottle on skin and skies does, and colours that were not there. A level is the least.
+    """
+    over = []
+    pair = [
+        torch.einsum("oc,nchw->nohw", image.new_tensor(_OPPONENT), image)
+        for image in (added, missing)
+    ]
+    for _ in range(_OCTAVES):
+        means = [F.avg_pool2d(image, 2) for image in pair]
+        details = [i - F.interpolate(m, i.shape[-2:]) for i, m in zip(pair, means, strict=True)]
+        made, lacked = (F.avg_pool2d(d.square(), 4, 2) + _LEVEL**2 for d in details)
+        over.append(F.relu((made / lacked).log() / 2).mean((0, 2, 3)).sum())
+        pair = means
+    return torch.stack(over).sum()
 
 
 def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from restorekit.engine.path import PATHS
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import UsageError
 
-TERMS = ("pixel", "coarse", "lattice", "spectrum", "lpips", "adversarial")
+TERMS = ("pixel", "coarse", "lattice", "excess", "spectrum", "lpips", "adversarial")
 """Of `Perceptual`'s entries, the weights of its losses."""
 
 
@@ -52,8 +52,9 @@ class Perceptual:
 
     share: of the batch; 1: the network learns only what the number "look" adds to its weights (`rank`),
     and the faithful look stays as it was. coarse: L1 between 4×4 means. lattice: L1 between what
-    repeats every 4 pixels, or 3 on cells of 3, which is no texture but the network's cells. spectrum:
-    of how far the power of each frequency is from the original's. widths: of the discriminator's layers.
+    repeats every 4 pixels, or 3 on cells of 3, which is no texture but the network's cells. excess: of
+    how much more is added to the faithful look than it lacks, anywhere. spectrum: of how far the power
+    of each frequency is from the original's. widths: of the discriminator's layers.
     kept: the part of what the look adds to the weights (`rank`) that goes into the model file; below 1
     the result is nearer to the faithful one.
     """
@@ -62,6 +63,7 @@ class Perceptual:
     pixel: float = 1.0
     coarse: float = 4.0
     lattice: float = 0.0
+    excess: float = 0.0
     spectrum: float = 0.0
     lpips: float = 0.6
     adversarial: float = 0.01

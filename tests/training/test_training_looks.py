@@ -13,7 +13,7 @@ from training_kit import DRAWS, NETWORK, assert_same, batch, corpus, need_lpips,
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
 from restorekit.training.export import export
-from restorekit.training.perceptual import _anywhere, repeated, spectral_gap
+from restorekit.training.perceptual import _anywhere, excess, repeated, spectral_gap
 from restorekit.training.recipe import Perceptual, Recipe
 from restorekit.training.trainer import run
 
@@ -168,3 +168,20 @@ def test_the_spectral_gap_asks_for_what_is_missing() -> None:
     spectral_gap(gain * truth, truth).backward()
     assert gain.grad is not None
     assert float(gain.grad) == pytest.approx(8 * math.log(0.3) / 0.3, rel=0.02)
+
+
+def test_what_is_added_costs_where_less_was_missing() -> None:
+    noise = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)).expand(
+        -1, 3, -1, -1
+    )
+    for share in (0.0, 0.5, 1.0):
+        assert float(excess(share * noise, noise)) == 0
+    twice = float(excess(2 * noise, noise))  # of brightness, in each of three octaves
+    assert twice == pytest.approx(3 * math.log(2), rel=1e-3)
+    assert float(excess(-2 * noise, noise)) == pytest.approx(twice, rel=1e-6)
+    right = (torch.arange(64) >= 32).float()
+    assert float(excess(noise * (1 - right), noise * right)) > twice  # as much, elsewhere
+    red = torch.tensor([0.5, 0.0, 0.0]).view(1, 3, 1, 1)
+    assert float(excess(red * noise, noise)) > 1  # less of it, in colours that were not there
+    tenth = noise / 1275  # of a level
+    assert float(excess(tenth, torch.zeros_like(noise))) < 3 * math.log(1.01)
