@@ -37,6 +37,7 @@ pages: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/engine_figures.py
+	$(BIN)/python docs/cookbook_figures.py
 
 ## The small benchmark; writes benchmarks/results/latest/report.html. ARGS="--suite full" runs another.
 bench: $(VENV)/dev.stamp

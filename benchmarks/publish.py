@@ -19,7 +19,7 @@ from restorekit.training.export import annotate
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
-METRICS = {"psnr-y": "PSNR-Y, dB", "lpips": "LPIPS (AlexNet)"}
+METRICS = {"psnr-y": "PSNR-Y, dB (more is better)", "lpips": "LPIPS (AlexNet; less is)"}
 
 
 def table(name: str, record: dict[str, Any]) -> list[str]:
@@ -57,6 +57,7 @@ def figures(found: dict[str, Any]) -> str:
         f"its measured convolution rate. A picture of 24 megapixels becomes one of 384 in "
         f"{large['gibibytes']:.1f} GiB of memory.",
         "",
+        "What the columns mean is in [docs/benchmarks.md](docs/benchmarks.md#metrics). "
         f"Scores {_measured(scored)}, times {_measured(speed['measured'])}; "
         "8-bit results, every picture as RGB, a border of 4 pixels left out for "
         "PSNR-Y, intervals of 95 % over pictures. Everything in "

@@ -80,7 +80,10 @@ def options(task: Task) -> str:
     """A table of a task's options, those that every task has last."""
     rows = ["| option | default | meaning |", "|---|---|---|"]
     rows += [f"| `{companion.name}` |  | {companion.help} |" for companion in task.companions]
-    for option in (*task.options, *COMMON_OPTIONS):
+    common = [
+        o for o in COMMON_OPTIONS if len(task.looks) > 1 or o.name not in ("look", "fidelity")
+    ]
+    for option in (*task.options, *common):
         default = "" if option.default is None else f"`{option.default!r}`"
         rows.append(f"| `{option.name}` | {default} | {option.help}{_range(option)} |")
     return "\n".join(rows)

@@ -229,7 +229,8 @@ def baseline_list(
         raise UsageError(f"--against {wrong[0]!r} is none of {', '.join(BASELINES)}")
     lacking = {name: missing_package(name) for name in named if missing_package(name)}
     notes = [
-        f"{name}: the package {package} is not installed; pip install restorekit[benchmarks]"
+        f"{name}: the package {package} is not installed; pip install "
+        + ("bm3d" if package == "bm3d" else "'restorekit[benchmarks]'")
         for name, package in lacking.items()
     ]
     if notes and given is not None:

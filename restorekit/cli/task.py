@@ -73,7 +73,7 @@ def task_command(loaded: LoadedTask) -> click.Command:
             type=click.IntRange(1, 99),
             default=1,
             help="Results of each picture by so many seeds, NAME-1 and so on, and a sheet of them; in 4 "
-            "steps unless --steps says otherwise.",
+            "steps unless --steps says otherwise. Needs --look sharp, or --fidelity below 1.",
         ),
         click.Option(["--suffix"], default="", help="Put between a result's name and its ending."),
         click.Option(["--overwrite"], is_flag=True, help="Replace results that are there already."),

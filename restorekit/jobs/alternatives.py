@@ -39,7 +39,7 @@ def runs(
         return [(settings, out, suffix)]
     if settings.fidelity == 1:
         raise UsageError(
-            "--samples needs --look sharp: nothing of the faithful look is left to chance"
+            "--samples needs --look sharp, or --fidelity below 1: the faithful look is no draw"
         )
     return [
         (
