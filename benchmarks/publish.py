@@ -58,7 +58,7 @@ def figures(found: dict[str, Any]) -> str:
         f"{large['gibibytes']:.1f} GiB of memory.",
         "",
         "What the columns mean is in [docs/benchmarks.md](docs/benchmarks.md#metrics). "
-        f"Scores {_measured(scored)}, times {_measured(speed['measured'])}; "
+        f"Scores {_measured(scored)}, times {_timed(found)}; "
         "8-bit results, every picture as RGB, a border of 4 pixels left out for "
         "PSNR-Y, intervals of 95 % over pictures. Everything in "
         "[benchmarks/results/full.json](benchmarks/results/full.json), made by "
@@ -82,9 +82,19 @@ def speeds(found: dict[str, Any]) -> str:
             "|---|---|---|",
             *rows,
             "",
-            f"Times {_measured(speed['measured'])}; less than 1 is faster than the other.",
+            f"Times {_timed(found)}; less than 1 is faster than the other.",
         ]
     )
+
+
+def _timed(found: dict[str, Any]) -> str:
+    """When and where times were taken; of other weights where the scores are of later ones."""
+    speed = found["speed"]
+    before = found["quality"]["Set14 x4"]["date"] > speed["measured"]["date"]
+    network = (
+        f" by a network of {speed['network']['kmac_per_pixel']:.0f} kMAC a pixel, before this one"
+    )
+    return _measured(speed["measured"]) + (network if before else "")
 
 
 def _measured(record: dict[str, Any]) -> str:
