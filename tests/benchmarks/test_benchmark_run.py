@@ -111,9 +111,12 @@ def test_rivals_that_were_not_run_are_left_out_of_the_page(bench: Bench) -> None
     ratio = {"ratio": 0.5, "least": 0.4, "greatest": 0.6}
     measured = {"date": "2026-01-01", "machine": {"processor": "P", "torch": "2", "threads": "2"}}
     speed = {"against_rrdbnet": ratio, "rivals": {"upscale over X": {"not run": "no X"}}}
-    shown = bench("publish").speeds({"speed": {**speed, "measured": measured}})
-    assert "| upscale over RRDBNet | 0.5 | 0.4 to 0.6 |" in shown
-    assert "over X" not in shown
+    speed |= {"network": {"kmac_per_pixel": 69.0}, "measured": measured}
+    for scored, later in (("2026-01-01", False), ("2026-01-02", True)):
+        shown = bench("publish").speeds({"speed": speed, "quality": {"Set14 x4": {"date": scored}}})
+        assert "| upscale over RRDBNet | 0.5 | 0.4 to 0.6 |" in shown
+        assert "over X" not in shown
+        assert ("by a network of 69 kMAC a pixel, before this one" in shown) == later
 
 
 def record(**means: float) -> dict[str, Any]:
