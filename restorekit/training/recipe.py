@@ -154,6 +154,10 @@ class Recipe:
                 raise UsageError(
                     f"recipe: crop {crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
                 )
+            if phase and phase.excess and (crop < 16 or crop % 8):
+                raise UsageError(
+                    f"recipe: crop {crop}: an excess is seen in 16 pixels or more, a multiple of 8"
+                )
             if phase and phase.spectrum and crop < 48:
                 raise UsageError(f"recipe: crop {crop}: a spectrum is seen in 48 pixels or more")
             if not 0 < crop <= self.crop or all(crop % stride for stride in strides):

@@ -185,3 +185,28 @@ def test_what_is_added_costs_where_less_was_missing() -> None:
     assert float(excess(red * noise, noise)) > 1  # less of it, in colours that were not there
     tenth = noise / 1275  # of a level
     assert float(excess(tenth, torch.zeros_like(noise))) < 3 * math.log(1.01)
+
+
+@pytest.mark.parametrize("crop", [8, 20])
+def test_an_excess_needs_a_crop_of_whole_octaves(crop: int) -> None:
+    phase = Perceptual(share=1.0, excess=1.0, widths=(8, 8, 8))
+    with pytest.raises(UsageError, match=f"crop {crop}: an excess is seen in 16 pixels or more"):
+        recipe(crop=crop, network=RANKED, perceptual=phase)
+
+
+def test_a_step_with_an_excess_trains_the_look_alone() -> None:
+    """Untrained, nothing is added; a step later there is, and only the look has gradients."""
+    terms = {"pixel": 0.0, "coarse": 0.0, "lpips": 0.0, "adversarial": 0.0, "excess": 1.0}
+    draws = (replace(DRAWS[0], terms=terms),)
+    made = trainer(replace(look_alone(), draws=draws))
+    loss, _ = made.step(corpus())
+    assert loss == 0
+    with torch.no_grad():
+        for name, value in made.network.named_parameters():
+            if name.endswith(".widen"):
+                value.add_(0.5 * torch.ones_like(value))
+    loss, _ = made.step(corpus())
+    assert loss > 0
+    learned = {n for n, p in made.network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert learned
+    assert all(".widen" in name or ".narrow" in name for name in learned)
