@@ -8,7 +8,9 @@ cli.md is written whole; in other pages the text between `<!-- generated: NAME -
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
+import json
 import os
 import re
 import sys
@@ -20,9 +22,11 @@ from click.testing import CliRunner
 
 from restorekit import errors, hookspecs, plugins, scaffold
 from restorekit.cli.group import cli
+from restorekit.engine.unet import UNetConfig
 from restorekit.jobs.settings import COMMON_OPTIONS
 from restorekit.task import Option, Task
 from restorekit.testing.examination import LOADING, PROMISES
+from restorekit.training.recipe import Draw, Perceptual, Recipe
 
 DOCS = Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
@@ -98,6 +102,26 @@ def _range(option: Option) -> str:
     return ""
 
 
+def entries(kind: type) -> str:
+    """A table of what a part of a recipe may say: its fields, as the class's docstring explains them."""
+    described = dict(
+        re.findall(r"^(\w+): (.*(?:\n    .*)*)", inspect.getdoc(kind) or "", re.MULTILINE)
+    )
+    rows = ["| entry | default | meaning |", "|---|---|---|"]
+    for entry in dataclasses.fields(kind):
+        default = "" if entry.default is dataclasses.MISSING else f"`{_toml(entry.default)}`"
+        meaning = " ".join(described[entry.name].split())
+        rows.append(f"| `{entry.name}` | {default.replace('``', '')} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _toml(value: object) -> str:
+    """A default as a recipe would say it; nothing for None."""
+    if value is None:
+        return ""
+    return str(list(value)) if isinstance(value, tuple) else json.dumps(value)
+
+
 def hooks() -> str:
     """Each hook with its signature and what its specification says."""
     parts = []
@@ -171,7 +195,10 @@ def pages() -> dict[Path, str]:
         path: path.read_text(encoding="utf-8")
         for path in (
             README,
-            *(DOCS / f"{name}.md" for name in ("python", "plugins", "write-a-plugin", "cookbook")),
+            *(
+                DOCS / f"{name}.md"
+                for name in ("python", "plugins", "write-a-plugin", "cookbook", "train")
+            ),
         )
     }
 
@@ -199,6 +226,11 @@ def pages() -> dict[Path, str]:
     }
     for name, place in pieces.items():
         put(DOCS / "write-a-plugin.md", name, piece(*place))
+    parts = {"recipe": Recipe, "draws": Draw, "network": UNetConfig, "perceptual": Perceptual}
+    for name, kind in parts.items():
+        put(DOCS / "train.md", name, entries(kind))
+    for path in sorted((DOCS / "examples" / "training").glob("*.toml")):
+        put(DOCS / "train.md", path.stem, block("toml", path))
     for recipe in sorted(RECIPES.glob("*.py")):
         put(DOCS / "cookbook.md", recipe.stem, block("python", recipe))
     return {DOCS / "cli.md": command_line(), **texts}

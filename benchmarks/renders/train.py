@@ -27,7 +27,7 @@ from restorekit.engine import path as engine
 from restorekit.engine.conditioning import Condition
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.tiles import Box
-from restorekit.training import export, recipe, trainer
+from restorekit.training import export, recipe, start, trainer
 from restorekit.training.loss import batch_loss
 from restorekit.training.renders import PASSES, Renders, first_call, noise_to_noise_loss
 
@@ -162,7 +162,7 @@ def main() -> None:
     if state.exists():
         made.resume(state)
     elif given.start_from:
-        made.start_from(given.start_from)
+        made.start_from(start.read(given.start_from))
     corpus: Any = Renders.read(given.renders / "train")
     made.data = [
         {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from restorekit.cli.paths import PLACE
+from restorekit.cli.paths import PLACE, Place
 from restorekit.errors import UsageError
 
 
@@ -33,8 +33,8 @@ from restorekit.errors import UsageError
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in OUT.")
 @click.option(
     "--start-from",
-    type=PLACE,
-    help="A checkpoint of another run, or a model file, whose weights to begin with.",
+    type=Place(),
+    help="What to begin with: an installed model, a model file, or another run's checkpoint.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, mps, xpu or cpu.")
 @click.option(
@@ -54,7 +54,7 @@ def command(
     out: Path,
     time_limit: str | None,
     resume: bool,
-    start_from: Path | None,
+    start_from: str | None,
     device: str,
     threads: int | None,
     model: Path | None,
@@ -62,10 +62,19 @@ def command(
 ) -> int:
     """Train TASK's weights on photographs by a recipe; a stopped run goes on with --resume."""
     limit = seconds(time_limit) if time_limit else None
+    state = out / "checkpoint.safetensors"
+    if resume and not state.exists():
+        raise UsageError(f"nothing to resume: there is no {state}")
+    if state.exists() and not resume:
+        raise UsageError(f"{state} is there already; give --resume to go on, or another --out")
     from restorekit import plugins
+    from restorekit.models.find import find
     from restorekit.training import recipe as recipes
+    from restorekit.training import start
 
-    recipe = recipes.read(config)
+    origin = state if resume else find(start_from) if start_from else None
+    begun = start.read(origin) if origin else None
+    recipe = recipes.read(config, begun.recipe if begun else {})
     if recipe.task != task:
         raise UsageError(f"{config} is a recipe for {recipe.task}, not for {task}")
     loaded = plugins.load(task)
@@ -84,15 +93,10 @@ def command(
         recipe, loaded.task, loaded.hooks, devices.choose(device), restored_stage
     )
     training.try_draws()
-    state = out / "checkpoint.safetensors"
-    if resume and not state.exists():
-        raise UsageError(f"nothing to resume: there is no {state}")
-    if state.exists() and not resume:
-        raise UsageError(f"{state} is there already; give --resume to go on, or another --out")
     if resume:
         training.resume(state)
-    elif start_from:
-        training.start_from(start_from)
+    elif begun:
+        training.start_from(begun)
     training.data = export.describe(folders)
     paths, held_back = photographs.hold_back(photographs.find(folders), 20)
     click.echo(f"{len(paths)} photographs to train on, {len(held_back)} held back", err=True)

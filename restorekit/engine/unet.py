@@ -23,23 +23,36 @@ from restorekit.errors import UsageError
 class UNetConfig:
     """What a UNet is made of; written whole into a model's card.
 
+    channels: of the image that is predicted.
+    concat: of what is concatenated to it: the resampled source, auxiliary images; 0: a model of pictures
+        as such.
+    factor: side of the first level's cells in pixels (space-to-depth).
+    widths: channels of each level; each halves the grid of the one before.
+    blocks: residual blocks of each level, on each side; of the last level once.
+    numbers: names of the condition's numbers that it is given, beside t.
+    embedding: channels that t and the numbers become.
+    attention: levels with self-attention, by number; looks at everything.
+    norm_groups: of a GroupNorm before each convolution; 0: none; looks at everything.
+    bias: false: ReLU and nothing added, so that F(k x) = k F(x) for k > 0 (Mohan 2020).
+    rank: of what the number "look" adds, times itself, to the weights of the blocks and the tail (Hu
+        2021).
+    further: other sides of cells that a plan may ask for, with a first and last layer of their own
+        (MDSR, Lim 2017).
+
     Raises UsageError where the numbers contradict each other.
     """
 
-    channels: int = 3  # of the image that is predicted
-    concat: int = 3  # of what is concatenated to it: the resampled source, auxiliary images
-    factor: int = 4  # space-to-depth
-    widths: tuple[int, ...] = (64, 128)  # channels a level; each level halves the grid
-    blocks: tuple[int, ...] = (4, 6)  # residual blocks a level, on each side; the last level once
-    numbers: tuple[str, ...] = ()  # names of the scalars of the condition, beside t
+    channels: int = 3
+    concat: int = 3
+    factor: int = 4
+    widths: tuple[int, ...] = (64, 128)
+    blocks: tuple[int, ...] = (4, 6)
+    numbers: tuple[str, ...] = ()
     embedding: int = 128
-    attention: tuple[int, ...] = ()  # levels with self-attention; looks at everything
-    norm_groups: int = 0  # GroupNorm before each convolution; 0: none; looks at everything
-    # False: ReLU and nothing added, so that F(k x) = k F(x) for k > 0 (Mohan 2020)
+    attention: tuple[int, ...] = ()
+    norm_groups: int = 0
     bias: bool = True
-    # of what the number "look" adds, times itself, to the weights of the blocks and the tail (Hu 2021)
     rank: int = 0
-    # factors that a plan may ask for instead, with a first and last layer of their own (MDSR, Lim 2017)
     further: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

@@ -21,10 +21,12 @@ TERMS = ("pixel", "coarse", "lattice", "excess", "spectrum", "lpips", "adversari
 
 @dataclass(frozen=True)
 class Draw:
-    """One way to make a batch: how often, and the task's options, numbers or [low, high] ranges.
+    """One way to make a batch; the first of a recipe is the one that is validated.
 
-    crop: the side of its crops; 0: the recipe's. terms: the weights of the perceptual phase's losses
-    where its batches have others.
+    weight: how often, beside the other draws' weights.
+    options: the task's and its degradation's; a number, a word, or [low, high] for any number between.
+    crop: the side of its crops in pixels; 0: the recipe's.
+    terms: weights of the perceptual phase's losses that are others where its batches are.
     """
 
     weight: float
@@ -48,15 +50,24 @@ class Draw:
 
 @dataclass(frozen=True)
 class Perceptual:
-    """The sharp look's part of each batch and the weights of its losses.
+    """The sharp look's part of each batch, and the weights of its losses.
 
-    share: of the batch; 1: the network learns only what the number "look" adds to its weights (`rank`),
-    and the faithful look stays as it was. coarse: L1 between 4×4 means. lattice: L1 between what
-    repeats every 4 pixels, or 3 on cells of 3, which is no texture but the network's cells. excess: of
-    how much more is added to the faithful look than it lacks, anywhere. spectrum: of how far the power
-    of each frequency is from the original's. widths: of the discriminator's layers.
-    kept: the part of what the look adds to the weights (`rank`) that goes into the model file; below 1
-    the result is nearer to the faithful one.
+    share: of the batch; 1: the network learns only what the number "look" adds to its weights (the
+        network's `rank`), and the faithful look stays as it was.
+    pixel: absolute errors.
+    coarse: absolute errors of means of 4 × 4 pixels: no shift of colour or brightness.
+    lattice: what repeats every 4 pixels, or 3 on cells of 3, which is no texture but the network's
+        cells.
+    excess: by how much what is added to the faithful look is stronger than what that lacks, anywhere: no
+        mottle on skin and skies.
+    spectrum: how far the power of each frequency is from the original's.
+    lpips: LPIPS by SqueezeNet.
+    adversarial: what the discriminator says.
+    ramp: iterations until the discriminator has its full weight.
+    learning_rate: the discriminator's.
+    widths: channels of its three layers.
+    kept: the part of what the look adds that goes into the model file; below 1 the result is nearer to
+        the faithful look.
     """
 
     share: float = 0.5
@@ -75,7 +86,35 @@ class Perceptual:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training run but the data."""
+    """Everything that decides a training run but the data.
+
+    task: the one whose hooks make the batches.
+    iterations: steps of the optimisers.
+    draws: ways to make a batch.
+    network: what is trained.
+    path: how a picture becomes the start that it is restored from: a row of `PATHS`.
+    path_parameters: the path's own numbers.
+    deviation: of a picture from its source, in [−1, 1]: about the root of the mean square.
+    seed: of the first weights and of every batch.
+    crop: side of the crops in pixels; a multiple of the network's cells, times 2 for each level after
+        the first.
+    batch: crops a batch.
+    accumulate: batches to one step, shared out among the processes.
+    learning_rate: AdamW's, of the first and last layers and what is no matrix.
+    matrix_learning_rate: Muon's, of the convolutions between them.
+    power: of the error in the faithful look's loss; 1: absolute errors.
+    relative_above: above 0, the mean is of the logarithm of each crop's loss, this added: an easy crop
+        counts as much as a hard one.
+    matrix_decay: Muon's decay of weights: by the learning rate times this a step.
+    warmup: iterations until the rates are full; from there a cosine to 0.
+    average: decay of the moving average of the weights, which is what is exported.
+    clip: largest norm of the gradient.
+    start_share: share of a batch at t = 1, where one step begins.
+    quiet_share: of these, the share whose start has no noise.
+    drawn_share: share of the crops that are line drawings made by the trainer.
+    grey_share: share of the crops that are made grey: colour must not come from nowhere.
+    perceptual: the sharp look's phase; without it, the faithful look alone is trained.
+    """
 
     task: str
     iterations: int
@@ -87,19 +126,19 @@ class Recipe:
     seed: int = 0
     crop: int = 192
     batch: int = 16
-    accumulate: int = 1  # batches to one step of the optimisers, shared out among processes
-    learning_rate: float = 1e-3  # AdamW's
-    matrix_learning_rate: float = 0.02  # Muon's, of the inner convolutions
-    power: int = 2  # of the error in the faithful look's loss; 1: absolute errors
-    relative_above: float = 0.0  # an item's loss counts by its share above this; 0: as it is
-    matrix_decay: float = 0.0  # Muon's decay of weights, by the learning rate times this a step
+    accumulate: int = 1
+    learning_rate: float = 1e-3
+    matrix_learning_rate: float = 0.02
+    power: int = 2
+    relative_above: float = 0.0
+    matrix_decay: float = 0.0
     warmup: int = 200
     average: float = 0.999
     clip: float = 1.0
     start_share: float = 0.5
-    quiet_share: float = 0.5  # of the items at t = 1: those whose start has no noise
+    quiet_share: float = 0.5
     drawn_share: float = 0.04
-    grey_share: float = 0.0  # of the crops, made grey: colour must not come from nowhere
+    grey_share: float = 0.0
     perceptual: Perceptual | None = None
 
     def __post_init__(self) -> None:
@@ -181,13 +220,19 @@ class Recipe:
         return round(self.batch * (1 - self.perceptual.share)) if self.perceptual else self.batch
 
 
-def read(path: Path) -> Recipe:
-    """The recipe in a TOML file; UsageError names the file and the key that is wrong."""
+def read(path: Path, begun: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in a TOML file; UsageError names the file and the key that is wrong.
+
+    begun: entries of the recipe that the weights to begin with were made by, for those it leaves out.
+    """
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read as a recipe: {error}") from error
-    return from_dict(record, str(path))
+    begun = dict(begun or {})
+    if "path" in record:
+        begun.pop("path_parameters", None)  # another path's numbers
+    return from_dict(begun | record, str(path))
 
 
 def from_dict(record: Mapping[str, Any], source: str) -> Recipe:

@@ -21,9 +21,8 @@ from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
-from restorekit.engine.unet import UNet, UNetConfig
+from restorekit.engine.unet import UNet
 from restorekit.errors import ModelError, UsageError
-from restorekit.models import store
 from restorekit.task import Stage, Task
 from restorekit.training import checkpoint, draws, log, processes
 from restorekit.training.average import Average
@@ -33,6 +32,7 @@ from restorekit.training.optimisers import optimisers, set_rates
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Draw, Recipe
+from restorekit.training.start import Start
 
 VALIDATION_CROP = 320
 Staged = Callable[[Stage, bool], Tensor]
@@ -255,39 +255,24 @@ class Trainer:
         self.iteration, self.seconds = record["iteration"], record["seconds"]
         self.earlier = record.get("phases", [])[:-1]
 
-    def start_from(self, path: Path) -> None:
+    def start_from(self, start: Start) -> None:
         """Begin with another run's averaged weights, or a model's, as far as the network is like it.
 
         A run's discriminator comes along: a new one would have to learn first what it knew. ModelError
         for a network that is no part of the recipe's, or a discriminator of other widths.
         """
-        weights, config, self.earlier, judge = _starting_point(path)
-        if config != self.recipe.network:
+        self.earlier = list(start.phases)
+        weights = start.weights
+        if start.network != self.recipe.network:
             try:
-                weights = begun(weights, config, self.recipe.network)
+                weights = begun(weights, start.network, self.recipe.network)
             except ModelError as error:
-                raise ModelError(f"{path} is of another network: {error}") from error
-        with checkpoint.fitting(path):
+                raise ModelError(f"{start.path} is of another network: {error}") from error
+        with checkpoint.fitting(start.path):
             self.network.load_state_dict(weights)
             self.average.load(weights, 0)
-            if self.perceptual and judge:
-                self.perceptual.restore(judge)
-
-
-def _starting_point(
-    path: Path,
-) -> tuple[dict[str, Tensor], UNetConfig, list[dict[str, Any]], dict[str, Tensor]]:
-    """(weights in float32, their network, the phases that made them, the perceptual phase's tensors) of
-    a checkpoint or a model file."""
-    try:
-        tensors, record = checkpoint.load(path)
-    except ModelError:
-        model = store.load(path)
-        weights = {key: value.float() for key, value in model.tensors.items()}
-        return weights, model.config, list(model.card.training.get("phases", [])), {}
-    config = UNetConfig.from_dict(record["recipe"]["network"])
-    judge = checkpoint.part("perceptual", tensors)
-    return checkpoint.part("average", tensors), config, record.get("phases", []), judge
+            if self.perceptual and start.judge:
+                self.perceptual.restore(start.judge)
 
 
 def run(

@@ -226,19 +226,3 @@ def test_demo_without_the_package_says_what_to_install(
     assert ran.code == 2
     assert "pip install restorekit[metrics]" in ran.err
     assert not (tmp_path / "out").exists()
-
-
-def test_train_tells_what_is_wrong(run: Run, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text("task = 'upscale'\n[[[")
-    common = ["--data", tmp_path, "-o", tmp_path / "out", "--config"]
-    for arguments, word in (
-        ([*common, recipe], "recipe.toml"),
-        ([*common, tmp_path / "nowhere.toml"], "nowhere.toml"),
-        ([*common, recipe, "--time-limit", "soon"], "--time-limit"),
-        ([*common, recipe, "--threads", "0"], "--threads"),
-    ):
-        ran = run("train", "upscale", *arguments)
-        assert ran.code in (1, 2)
-        assert word in ran.err
-    assert not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ from training_kit import CPU, corpus, recipe, trainer
 
 from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError
+from restorekit.training import start
 from restorekit.training.grow import begun, grown
 from restorekit.training.trainer import run
 
@@ -145,7 +146,7 @@ def test_a_run_starts_from_a_smaller_run(tmp_path: Path) -> None:
     config = small.recipe.network
     larger = replace(config, blocks=(*config.blocks[:-1], config.blocks[-1] + 2))
     large = trainer(replace(recipe(), network=larger))
-    large.start_from(tmp_path / "checkpoint.safetensors")
+    large.start_from(start.read(tmp_path / "checkpoint.safetensors"))
     network = UNet(config).to(CPU)
     network.load_state_dict(small.average.values)
     image = torch.randn(1, 3, 32, 32)

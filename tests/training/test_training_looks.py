@@ -12,6 +12,7 @@ from training_kit import DRAWS, NETWORK, assert_same, batch, corpus, need_lpips,
 
 from restorekit.errors import ModelError, UsageError
 from restorekit.models import store
+from restorekit.training import start
 from restorekit.training.export import export
 from restorekit.training.perceptual import _anywhere, excess, repeated, spectral_gap
 from restorekit.training.recipe import Perceptual, Recipe
@@ -35,7 +36,7 @@ def test_it_trains_what_a_look_adds_and_nothing_else(tmp_path: Path) -> None:
     faithful = trainer(recipe())
     run(faithful, corpus(), [], tmp_path / "faithful")
     sharp = trainer(look_alone())
-    sharp.start_from(tmp_path / "faithful" / "checkpoint.safetensors")
+    sharp.start_from(start.read(tmp_path / "faithful" / "checkpoint.safetensors"))
     run(sharp, corpus(), [], tmp_path / "sharp")
     for state in (sharp.network.state_dict(), sharp.average.values):
         for name, value in faithful.average.values.items():
@@ -78,12 +79,12 @@ def test_what_judged_comes_along(tmp_path: Path) -> None:
     second = trainer(look_alone())
     assert first.perceptual is not None
     assert second.perceptual is not None
-    second.start_from(tmp_path / "checkpoint.safetensors")
+    second.start_from(start.read(tmp_path / "checkpoint.safetensors"))
     assert_same(second.perceptual.tensors(), first.perceptual.tensors())
     assert second.iteration == 0
     wider = trainer(recipe(network=RANKED, perceptual=Perceptual(widths=(8, 8, 16))))
     with pytest.raises(ModelError, match="checkpoint"):
-        wider.start_from(tmp_path / "checkpoint.safetensors")
+        wider.start_from(start.read(tmp_path / "checkpoint.safetensors"))
 
 
 def test_broken_off_it_goes_on_bit_for_bit(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from restorekit.engine.resample import resample
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.metrics import matlab_imresize
-from restorekit.training import checkpoint, log
+from restorekit.training import checkpoint, log, start
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Draw, Recipe
 from restorekit.training.trainer import Trainer, _items, pace, run
@@ -232,7 +232,7 @@ def test_starting_from_another_run_takes_its_averaged_weights(tmp_path: Path) ->
         first.step(data)
     first.save(tmp_path / "one.safetensors")
     second = trainer(recipe(seed=99))
-    second.start_from(tmp_path / "one.safetensors")
+    second.start_from(start.read(tmp_path / "one.safetensors"))
     assert second.iteration == 0
     assert_same(
         {k: v.float() for k, v in second.network.state_dict().items()}, first.average.values
@@ -247,7 +247,7 @@ def test_a_checkpoint_of_another_network_is_an_error_with_its_name(tmp_path: Pat
     path = tmp_path / "one.safetensors"
     trainer(recipe()).save(path)
     other = trainer(recipe(network=replace(NETWORK, widths=(8, 24))))
-    for load in (other.resume, other.start_from):
+    for load in (other.resume, lambda file: other.start_from(start.read(file))):
         with pytest.raises(ModelError, match=r"one\.safetensors is of another network"):
             load(path)
 
