@@ -37,6 +37,31 @@ def null_space(plain: Estimate, operator: Operator, measured: Tensor) -> Estimat
     return estimate
 
 
+def proximal(
+    plain: Estimate,
+    path: Path,
+    operator: Operator,
+    measured: Tensor,
+    deviation: float,
+    *,
+    prior: float = 1.0,
+) -> Estimate:
+    """The x that makes ‖m − A x‖² + λ s² (α/σ)² ‖x − x̂0‖² least (DiffPIR; Zhu 2023, algorithm 1), no
+    gradient through the estimate.
+
+    deviation: s, of the measurement's noise; with 0 it is `null_space`. prior: λ; with 1 it is the mean
+    given m where x0 | x_t is N(x̂0, (σ/α)² I). σ or s is above 0 at every t.
+    """
+
+    def estimate(x: Tensor, t: float) -> Tensor:
+        x0_hat = plain(x, t)
+        alpha, _, sigma = (float(c) for c in path.at(t))
+        step = sigma**2 / (operator.gain * sigma**2 + prior * (alpha * deviation) ** 2)
+        return x0_hat + step * operator.adjoint(measured - operator.forward(x0_hat))
+
+    return estimate
+
+
 def likelihood_guided(
     plain: Estimate,
     path: Path,

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restorekit.engine.inverse import Operator, likelihood_guided, null_space
+from restorekit.engine.inverse import Operator, likelihood_guided, null_space, proximal
 from restorekit.engine.loop import sample
 from restorekit.engine.path import PATHS, Path
 from restorekit.engine.samplers import SAMPLERS, Estimate
@@ -68,6 +68,27 @@ def test_guidance_gives_the_posterior_mean(name: str, t: float, deviation: float
     right = alpha / sigma**2 * x.flatten() + a.T @ measured.flatten() / deviation**2
     exact = torch.linalg.solve(precision, right).reshape(x.shape)
     torch.testing.assert_close(found, exact)
+
+
+@pytest.mark.parametrize("prior", [0.3, 1.0, 7.0])
+@pytest.mark.parametrize("t", [0.1, 0.9])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_proximal_step_is_the_least_of_what_it_says(name: str, t: float, prior: float) -> None:
+    """DiffPIR's data step by the normal equations; without noise in the measurement, DDNM's."""
+    path, operator, a, s = PATHS["vp"](), OPERATORS[name], matrix(OPERATORS[name]), 0.2
+    torch.manual_seed(3)
+    x = torch.randn(1, 3, 2, 4, dtype=torch.float64)
+    measured = operator.forward(torch.randn_like(x))
+    alpha, _, sigma = (float(c) for c in path.at(t))
+    rho = prior * s**2 * alpha**2 / sigma**2
+    right = a.T @ measured.flatten() + rho * white(path)(x, t).flatten()
+    exact = torch.linalg.solve(a.T @ a + rho * torch.eye(24), right).reshape(x.shape)
+    found = proximal(white(path), path, operator, measured, s, prior=prior)(x, t)
+    torch.testing.assert_close(found, exact)
+    noiseless = proximal(white(path), path, operator, measured, 0.0, prior=prior)(x, t)
+    torch.testing.assert_close(
+        noiseless, null_space(white(path), operator, measured)(x, t), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_without_a_spread_it_is_the_gradient_of_the_squared_error() -> None:
