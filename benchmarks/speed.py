@@ -233,7 +233,9 @@ def pieces(runs: int = 5) -> dict[str, float]:
 
     upscaler = restorer()
     low = to_tensor(np.random.default_rng(0).random((256, 256, 3), np.float32))
-    plan = upscaler.hooks.restorekit_prepare(inputs={"image": low}, options=upscaler.options)
+    plan = upscaler.hooks.restorekit_prepare(
+        inputs={"image": low}, options=upscaler.options, file={}
+    )
     box = Box(0, 0, *plan.size)
 
     def condition() -> Condition:

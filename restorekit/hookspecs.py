@@ -42,13 +42,17 @@ def restorekit_task() -> Task:
 
 
 @hookspec(firstresult=True)
-def restorekit_prepare(inputs: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan | Stage:
+def restorekit_prepare(
+    inputs: Mapping[str, Tensor], options: Mapping[str, Any], file: Mapping[str, Any]
+) -> Plan | Stage:
     """What can only be known from the whole picture: output size, scale, noise level, exposure.
 
     Called once a picture, before anything else. inputs: the task's images by name — the picture as
     "image", "alpha" where the task is exact and the picture has one, the companions given. options:
-    every option of the task, checked. Answers with a Plan, or with the Stage to run before it, whose
-    result is then inputs["stage"]. Raises UsageError for a picture the task cannot take.
+    every option of the task, checked. file: what the picture's file says of it, "jpeg_quality" (1 to
+    100) of a JPEG; nothing of an array, nor in training. Answers with a Plan, or with the Stage to run
+    before it, whose result is then inputs["stage"]. Raises UsageError for a picture the task cannot
+    take.
     """
     ...
 

@@ -46,8 +46,8 @@ def proximal(
     *,
     prior: float = 1.0,
 ) -> Estimate:
-    """The x that makes ‖m − A x‖² + λ s² (α/σ)² ‖x − x̂0‖² least (DiffPIR; Zhu 2023, algorithm 1), no
-    gradient through the estimate.
+    """The x that makes ‖m − A x‖² + λ s² (α/σ)² ‖x − x̂0‖² least (DiffPIR; Zhu 2023, algorithm 1): no
+    gradient goes through the estimate.
 
     deviation: s, of the measurement's noise; with 0 it is `null_space`. prior: λ; with 1 it is the mean
     given m where x0 | x_t is N(x̂0, (σ/α)² I). σ or s is above 0 at every t.

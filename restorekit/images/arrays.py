@@ -18,6 +18,7 @@ from restorekit.errors import UsageError
 from restorekit.images.colour import cmyk_to_srgb, srgb_profile
 from restorekit.images.decode import planes_of
 from restorekit.images.failures import reading
+from restorekit.images.jpeg import coding_of
 from restorekit.images.metadata import from_info
 from restorekit.images.picture import Picture, Planes, quantise, to_unit, unit
 
@@ -153,7 +154,7 @@ def _from_pillow(image: Image.Image) -> Picture:
     _check_size(*image.size)
     with reading(getattr(image, "filename", "") or "the image given"):
         image.load()
-    metadata = from_info(image.info)
+    metadata = replace(from_info(image.info), jpeg=coding_of(image))
     if image.mode == "F":
         return replace(_from_samples(np.asarray(image)[..., None]), metadata=metadata)
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a picture's own file holds beside the picture: its layers by the task's names."""
+"""What a picture's own file holds beside it: layers, by the task's names, and how it was coded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from restorekit.images import Picture, exr_pictures
 from restorekit.images.exr_layers import PREFIX
+from restorekit.images.jpeg import quality_of
 from restorekit.task import Task
 
 
@@ -18,6 +19,12 @@ def chosen_layers(picture: Picture, task: Task, options: Mapping[str, Any]) -> P
         name: word.removeprefix(PREFIX) for name, word in words.items() if word.startswith(PREFIX)
     }
     return exr_pictures.chosen(picture, str(options.get("layer") or ""), passes)
+
+
+def said(picture: Picture) -> dict[str, Any]:
+    """What its file says of a picture, as `restorekit_prepare` is told it."""
+    coding = picture.metadata.jpeg
+    return {} if coding is None else {"jpeg_quality": quality_of(coding)}
 
 
 def passes(picture: Picture, task: Task) -> dict[str, Picture]:

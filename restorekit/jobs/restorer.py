@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from restorekit.images import Picture, quantise, visible
 from restorekit.jobs import sampling
 from restorekit.jobs.checks import check_room, misfit
 from restorekit.jobs.grid import first_budget, grid, smallest_budget, tile_budget
-from restorekit.jobs.layers import chosen_layers, passes, with_light_passes
+from restorekit.jobs.layers import chosen_layers, passes, said, with_light_passes
 from restorekit.jobs.progress import Tell, chain, silent
 from restorekit.jobs.report import HASH
 from restorekit.jobs.samples import light_samples, to_light, to_samples, to_tensor
@@ -34,6 +35,7 @@ from restorekit.plugins import LoadedTask
 from restorekit.task import Plan
 
 DEEPEST = 16  # stages before stages; a task that reduces its picture for each ends long before
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Planned = Callable[[Plan], None]
 """Given the plan before any work; raises where its size cannot be written."""
@@ -176,7 +178,7 @@ class Restorer:
         if alpha is not None and not even:
             color = continued(color, alpha)
         at = chain(tell)
-        plan = self._plan({"image": to_tensor(color), **others}, options, at)
+        plan = self._plan({"image": to_tensor(color), **others}, options, at, said(picture))
         planned(plan)
         check_room(plan.size, color.shape[2] * depth // 8 + (0 if even else 4))
         result = self._planes(plan, color, depth, at(-1))
@@ -207,7 +209,7 @@ class Restorer:
         if alpha is not None:
             inputs["alpha"] = self._tensor(alpha[..., None])
         at = chain(tell)
-        plan = self._plan(inputs, options, at)
+        plan = self._plan(inputs, options, at, said(picture))
         planned(plan)
         check_room(plan.size, color.shape[2] * picture.depth // 8)
         result = self._planes(plan, color, picture.depth, at(-1))
@@ -225,6 +227,7 @@ class Restorer:
         inputs: Mapping[str, Tensor],
         options: Mapping[str, Any],
         at: Callable[[int], Tell],
+        file: Mapping[str, Any] = _NOTHING,
     ) -> Plan:
         """The task's plan, after the stages it asks for, each of which tells at its depth."""
 
@@ -232,20 +235,23 @@ class Restorer:
             restorer.budget = min(restorer.budget, self.budget)
             return restorer._staged(plan, picture, at(depth))
 
-        return self.planned(inputs, options, staged)
+        return self.planned(inputs, options, staged, file)
 
     def planned(
         self,
         inputs: Mapping[str, Tensor],
         options: Mapping[str, Any],
         staged: Staged,
+        file: Mapping[str, Any] = _NOTHING,
         depth: int = 0,
     ) -> Plan:
         """The task's plan; staged(restorer, plan, picture, depth) gives the result of each stage before.
 
-        It notes the hashes of other tasks' weights that did one. PluginError where stages do not end.
+        file: what the picture's file says of it (`said`). It notes the hashes of other tasks' weights
+        that did a stage. PluginError where stages do not end.
         """
-        answer = self.hooks.restorekit_prepare(inputs=inputs, options=options)
+        prepare = self.hooks.restorekit_prepare
+        answer = prepare(inputs=inputs, options=options, file=file)
         if isinstance(answer, Plan):
             return answer
         if depth == DEEPEST or "stage" in inputs:
@@ -255,9 +261,10 @@ class Restorer:
             )
         other = self._for(answer.task)
         own = answer.options if other is self else other.task.check_options(answer.options)
-        before = other.planned(answer.inputs, own, staged, depth + 1)
+        same = answer.inputs["image"] is inputs["image"]
+        before = other.planned(answer.inputs, own, staged, file if same else {}, depth + 1)
         result = staged(other, before, answer.inputs["image"], depth)
-        plan = self.hooks.restorekit_prepare(inputs={**inputs, "stage": result}, options=options)
+        plan = prepare(inputs={**inputs, "stage": result}, options=options, file=file)
         if not isinstance(plan, Plan):
             raise PluginError(
                 f"plugin {self.listing}: restorekit_prepare asks for a stage of a picture that has been "

@@ -159,13 +159,13 @@ class Trainer:
         with torch.no_grad():
             given = checked | degradation
             inputs = dict(self.hooks.restorekit_degrade(clean=clean, options=given, seed=seed))
-            plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
+            plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked, file={})
             if isinstance(plan, Stage):
                 if self.staged is None or plan.task in ("", self.task.name):
                     own = plan.task or self.task.name
                     raise UsageError(f"recipe: a stage of {own} cannot be done in training")
                 inputs |= {"stage": self.staged(plan, self.recipe.perceptual is not None)}
-                plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked)
+                plan = self.hooks.restorekit_prepare(inputs=inputs, options=checked, file={})
             known = self.hooks.restorekit_condition(plan=plan, box=Box(0, 0, height, width))
         known = dataclasses.replace(known, cell=plan.cell)
         self._check_fits_network(known)

@@ -87,17 +87,17 @@ def test_a_cascade_is_its_stages_by_hand(restorer) -> None:
 @pytest.mark.parametrize(("scale", "stage"), [(4.0, None), (4.5, 4.0), (16.0, 4.0)])
 def test_stages_are_as_few_as_can_be(scale: float, stage: float | None) -> None:
     image = torch.zeros(1, 3, 8, 8)
-    answer = restorekit_upscale.restorekit_prepare({"image": image}, options(scale=scale))
+    answer = restorekit_upscale.restorekit_prepare({"image": image}, options(scale=scale), {})
     if stage is None:
         assert isinstance(answer, rk.Plan)
         return
     assert isinstance(answer, rk.Stage)
     assert answer.options["scale"] == stage
-    before = restorekit_upscale.restorekit_prepare(answer.inputs, answer.options)
+    before = restorekit_upscale.restorekit_prepare(answer.inputs, answer.options, {})
     assert isinstance(before, rk.Plan)
     result = torch.ones(1, 3, *before.size)
     last = restorekit_upscale.restorekit_prepare(
-        {"image": image, "stage": result}, options(scale=scale)
+        {"image": image, "stage": result}, options(scale=scale), {}
     )
     assert isinstance(last, rk.Plan)
     assert last.size == (round(8 * scale), round(8 * scale))
@@ -122,6 +122,6 @@ def test_transparency_goes_through_a_cascade(restorer) -> None:
 )
 def test_a_cell_of_the_network_is_about_a_pixel_of_the_input(scale: float, cell: int) -> None:
     image = torch.zeros(1, 3, 40, 60)
-    plan = restorekit_upscale.restorekit_prepare({"image": image}, options(scale=scale))
+    plan = restorekit_upscale.restorekit_prepare({"image": image}, options(scale=scale), {})
     assert isinstance(plan, rk.Plan)
     assert plan.cell == cell

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import restorekit_upscale
 import torch
 from PIL import Image
-from restorekit_upscale.traces import blocks_show
+from restorekit_upscale.traces import blocks_show, worn
 from skimage import data
 from torch import Tensor
 
 import restorekit as rk
+from restorekit import plugins
+from restorekit.images import read
+from restorekit.images.picture import Metadata
+from restorekit.jobs.layers import said
+from restorekit.jobs.restorer import Restorer
+from restorekit.jobs.settings import Settings
 from restorekit.training.drawn import draw_pictures
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea")
@@ -111,7 +119,7 @@ def test_what_is_cleaned_first(quality: int, options: dict[str, object], cleaned
     pixels = photograph("coffee")
     image = tensor(coded(pixels, quality) if quality else pixels)
     checked = restorekit_upscale.TASK.check_options(options)
-    answer = restorekit_upscale.restorekit_prepare({"image": image}, checked)
+    answer = restorekit_upscale.restorekit_prepare({"image": image}, checked, {})
     assert (isinstance(answer, rk.Stage) and answer.task == "denoise") == cleaned
 
 
@@ -124,6 +132,46 @@ def test_a_jpeg_is_cleaned_unasked_and_the_report_says_so() -> None:
     assert not np.array_equal(found["auto"], found["never"])
     image = tensor(worn)
     checked = restorekit_upscale.TASK.check_options({"scale": 1.5})
-    plan = restorekit_upscale.restorekit_prepare({"image": image, "stage": image}, checked)
+    plan = restorekit_upscale.restorekit_prepare({"image": image, "stage": image}, checked, {})
     assert isinstance(plan, rk.Plan)
     assert "--clean never" in str(plan.note["clean"])
+
+
+def sky(quality: int) -> io.BytesIO:
+    """An even sky as a JPEG file: most of its blocks have no frequency but their mean."""
+    rows = np.linspace(0, 1, 96)[:, None, None]
+    pixels = np.array([90, 130, 200]) + rows * np.array([60, 60, 30]) + np.zeros((96, 128, 1))
+    file = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(file, "JPEG", quality=quality)
+    return file
+
+
+def test_a_jpeg_is_known_by_its_file_where_its_pixels_show_nothing(tmp_path: Path) -> None:
+    coarse, fine = (Image.open(sky(quality)) for quality in (40, 96))
+    assert not worn(tensor(np.array(coarse)))
+    made = {c: np.array(rk.upscale(coarse, scale=2, clean=c)) for c in ("auto", "always", "never")}
+    assert np.array_equal(made["auto"], made["always"])
+    assert not np.array_equal(made["auto"], made["never"])
+    assert np.array_equal(
+        np.array(rk.upscale(fine, scale=2)), np.array(rk.upscale(fine, scale=2, clean="never"))
+    )
+    (tmp_path / "sky.jpg").write_bytes(sky(40).getvalue())
+    picture = read(tmp_path / "sky.jpg")
+    assert said(picture) == {"jpeg_quality": 40}
+    assert said(replace(picture, metadata=Metadata())) == {}
+
+
+def test_a_stage_is_told_of_the_file_where_its_picture_is_the_file_s() -> None:
+    """Above fourfold a first stage enlarges the picture itself, and cleans it; the second does not."""
+    loaded = plugins.load("upscale")
+    restorer = Restorer(loaded, {"scale": 8.0}, Settings.of(loaded.task, {}))
+    image, ran = tensor(np.array(Image.open(sky(40)))[:32, :32]), []
+
+    def staged(worker: Restorer, plan: rk.Plan, picture: Tensor, depth: int) -> Tensor:
+        ran.append((worker.task.name, plan.size, depth))
+        return torch.zeros(1, 3, *plan.size)
+
+    for file, first in (({"jpeg_quality": 40}, [("denoise", (32, 32), 1)]), ({}, [])):
+        ran.clear()
+        restorer.planned({"image": image}, restorer.options, staged, file)
+        assert ran == [*first, ("upscale", (128, 128), 0)]

@@ -107,7 +107,7 @@ def planned_size(height: int, width: int, options: Mapping[str, Any]) -> tuple[i
 
 @rk.hookimpl
 def restorekit_prepare(
-    inputs: Mapping[str, Tensor], options: Mapping[str, Any]
+    inputs: Mapping[str, Tensor], options: Mapping[str, Any], file: Mapping[str, Any]
 ) -> rk.Plan | rk.Stage:
     """The output's size; before it a stage where that is more than the network's largest scale, or where
     the picture is to be cleaned."""
@@ -120,7 +120,9 @@ def restorekit_prepare(
         first = {"scale": LARGEST, "size": None, "long_edge": None, "max_size": None}
         return rk.Stage({"image": image}, {**options, **first})
     cleaned = "stage" in inputs and whole <= LARGEST  # so it was looked at, or not to be
-    worn = options["clean"] == "auto" and whole >= 1 and not noise and (cleaned or _worn(image))
+    worn = (
+        options["clean"] == "auto" and whole >= 1 and not noise and (cleaned or _worn(image, file))
+    )
     if (worn or options["clean"] == "always") and "stage" not in inputs:
         return rk.Stage({"image": image}, {}, task="denoise")
     if "stage" in inputs:
@@ -139,10 +141,12 @@ def _cell(scale: float) -> int:
     return min(max(math.floor(scale + 0.5), 2), 4)
 
 
-def _worn(image: Tensor) -> bool:
-    from restorekit_upscale.traces import worn
+def _worn(image: Tensor, file: Mapping[str, Any]) -> bool:
+    """Whether JPEG coded a picture and its traces are worth taking out: as its file says, since smooth
+    pictures show little, or as its pixels do."""
+    from restorekit_upscale.traces import GOOD, worn
 
-    return worn(image)
+    return file.get("jpeg_quality", 100) <= GOOD or worn(image)
 
 
 def _ratio(size: tuple[int, int], image: Tensor) -> float:
