@@ -14,9 +14,8 @@ from restorekit.engine import codec
 from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.training import checkpoint
-from restorekit.training.recipe import Recipe
+from restorekit.training.recipe import Recipe, period
 
-_CELL = 4  # pixels a side; patterns with periods of 4 and 2 repeat from one to the next
 _WINDOW = 8  # cells a side, over which what repeats is averaged
 _OCTAVES = 3
 _LEVEL = 1 / 127.5
@@ -89,10 +88,10 @@ class PerceptualPhase:
         x_t = denoiser.path.marginal(x0, condition.source, start, noise)
         made = denoiser(x_t, start, condition.with_numbers(look=1.0))
         made = overwrite_known(made, condition)
+        cell = period(self.recipe.network.on(condition.cell).stride)
         loss = settings.pixel * F.l1_loss(made, x0)
         loss = loss + settings.coarse * F.l1_loss(F.avg_pool2d(made, 4), F.avg_pool2d(x0, 4))
         if settings.lattice:
-            cell = _CELL if _CELL % max(condition.cell, 1) == 0 else condition.cell
             loss = loss + settings.lattice * repeated(made - x0, cell)
         if settings.excess:
             with torch.no_grad():
@@ -101,7 +100,7 @@ class PerceptualPhase:
             loss = loss + settings.excess * excess(made - mean, x0 - mean)
         # What is made shows the network's cells, and what judges it has strides: seen always in the
         # same place, a pattern of their period can go unpunished, or even please.
-        made, x0, source = _anywhere([made, x0, condition.source], generator)
+        made, x0, source = _anywhere([made, x0, condition.source], cell, generator)
         if settings.spectrum:
             loss = loss + settings.spectrum * spectral_gap(made, x0)
         if settings.lpips:
@@ -139,10 +138,10 @@ class PerceptualPhase:
         checkpoint.restore_optimiser(self.optimiser, checkpoint.part("optimiser", tensors))
 
 
-def repeated(difference: Tensor, cell: int = _CELL) -> Tensor:
+def repeated(difference: Tensor, cell: int) -> Tensor:
     """Mean absolute value of what repeats every `cell` pixels, over 8 × 8 periods; () of (N, C, H, W).
 
-    A network draws such lattices along its cells: of its first level, or of the next, twice as large.
+    A network draws such lattices along its cells, up to those of its coarsest level.
     """
     return F.avg_pool2d(codec.encode(difference, cell), _WINDOW, _WINDOW // 2).abs().mean()
 
@@ -194,10 +193,8 @@ def spectral_gap(made: Tensor, truth: Tensor) -> Tensor:
     return (logs[0] - logs[1]).square().mean()
 
 
-def _anywhere(images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
+def _anywhere(images: Sequence[Tensor], cell: int, generator: torch.Generator) -> list[Tensor]:
     """The same window of each, a cell smaller, anywhere in it."""
-    height, width = (side - _CELL for side in images[0].shape[-2:])
-    top, left = torch.randint(
-        _CELL + 1, (2,), generator=generator, device=generator.device
-    ).tolist()
+    height, width = (side - cell for side in images[0].shape[-2:])
+    top, left = torch.randint(cell + 1, (2,), generator=generator, device=generator.device).tolist()
     return [image[..., top : top + height, left : left + width] for image in images]

@@ -56,8 +56,8 @@ class Perceptual:
         network's `rank`), and the faithful look stays as it was.
     pixel: absolute errors.
     coarse: absolute errors of means of 4 × 4 pixels: no shift of colour or brightness.
-    lattice: what repeats every 4 pixels, or 3 on cells of 3, which is no texture but the network's
-        cells.
+    lattice: what repeats from one of the network's coarsest cells to the next (`period`), which is no
+        texture.
     excess: by how much what is added to the faithful look is stronger than what that lacks, anywhere: no
         mottle on skin and skies.
     spectrum: how far the power of each frequency is from the original's.
@@ -189,10 +189,12 @@ class Recipe:
         for draw in self.draws:
             crop = draw.crop or self.crop
             phase = dataclasses.replace(self.perceptual, **draw.terms) if self.perceptual else None
-            if phase and phase.lattice and (crop < 32 or crop % 4):
-                raise UsageError(
-                    f"recipe: crop {crop}: a lattice is seen in 32 pixels or more, a multiple of 4"
+            periods = [period(stride) for stride in strides]
+            if phase and phase.lattice and not any(_holds(crop, side) for side in periods):
+                told = " or ".join(
+                    f"{8 * side} pixels or more, a multiple of {side}" for side in periods
                 )
+                raise UsageError(f"recipe: crop {crop}: a lattice is seen in {told}")
             if phase and phase.excess and (crop < 16 or crop % 8):
                 raise UsageError(
                     f"recipe: crop {crop}: an excess is seen in 16 pixels or more, a multiple of 8"
@@ -218,6 +220,17 @@ class Recipe:
     def faithful_items(self) -> int:
         """How many items of a batch are the faithful look's."""
         return round(self.batch * (1 - self.perceptual.share)) if self.perceptual else self.batch
+
+
+def period(stride: int) -> int:
+    """After how many pixels what a network draws along its cells repeats: its stride, of small cells
+    several."""
+    return stride * max(1, 4 // stride)
+
+
+def _holds(crop: int, side: int) -> bool:
+    """Whether a crop has the cells that a lattice is seen in."""
+    return crop >= 8 * side and crop % side == 0
 
 
 def read(path: Path, begun: Mapping[str, Any] | None = None) -> Recipe:

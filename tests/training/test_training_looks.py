@@ -15,7 +15,7 @@ from restorekit.models import store
 from restorekit.training import start
 from restorekit.training.export import export
 from restorekit.training.perceptual import _anywhere, excess, repeated, spectral_gap
-from restorekit.training.recipe import Perceptual, Recipe
+from restorekit.training.recipe import Perceptual, Recipe, period
 from restorekit.training.trainer import run
 
 RANKED = replace(NETWORK, rank=2)
@@ -126,19 +126,24 @@ def test_what_judges_sees_one_window_of_all() -> None:
     images = [torch.arange(144.0).reshape(1, 1, 12, 12), torch.arange(144.0).reshape(1, 1, 12, 12)]
     generator, corners = torch.Generator().manual_seed(0), set()
     for _ in range(300):
-        first, second = _anywhere(images, generator)
+        first, second = _anywhere(images, 4, generator)
         assert first.shape == (1, 1, 8, 8)
         assert torch.equal(first, second)
         corners.add((int(first[0, 0, 0, 0]) // 12, int(first[0, 0, 0, 0]) % 12))
     assert corners == {(top, left) for top in range(5) for left in range(5)}
 
 
-@pytest.mark.parametrize("period", [2, 4])
-def test_a_lattice_is_what_repeats_from_cell_to_cell(period: int) -> None:
+def test_cells_repeat_after_their_side_or_a_multiple_of_it() -> None:
+    """Of the shipped networks: on cells of 2, 3 and 4, and with levels whose coarsest cells are of 8."""
+    assert [period(n) for n in (1, 2, 3, 4, 6, 8)] == [4, 4, 3, 4, 6, 8]
+
+
+@pytest.mark.parametrize(("side", "cell"), [(2, 4), (4, 4), (2, 8), (4, 8), (8, 8)])
+def test_a_lattice_is_what_repeats_from_cell_to_cell(side: int, cell: int) -> None:
     generator = torch.Generator().manual_seed(1)
-    pattern = torch.randn(1, 3, period, period, generator=generator)
-    count = 64 // period
-    assert float(repeated(pattern.repeat(1, 1, count, count))) == pytest.approx(
+    pattern = torch.randn(1, 3, side, side, generator=generator)
+    count = 64 // side
+    assert float(repeated(pattern.repeat(1, 1, count, count), cell)) == pytest.approx(
         float(pattern.abs().mean()), rel=1e-5
     )
     third = torch.randn(1, 3, 3, 3, generator=generator)
@@ -147,9 +152,9 @@ def test_a_lattice_is_what_repeats_from_cell_to_cell(period: int) -> None:
     # Of white noise, the means of 64 have an eighth of its deviation.
     noise = torch.randn(16, 3, 64, 64, generator=generator)
     expected = (2 / torch.pi) ** 0.5 / 8
-    assert float(repeated(noise)) == pytest.approx(expected, rel=0.1)
+    assert float(repeated(noise, 4)) == pytest.approx(expected, rel=0.1)
     third = (torch.arange(64) % 3 == 0).float() - 1 / 3  # a period that is not the cells'
-    assert float(repeated(third.expand(1, 3, 64, 64))) < 0.06
+    assert float(repeated(third.expand(1, 3, 64, 64), 4)) < 0.06
 
 
 def test_the_spectral_gap_is_the_square_of_the_logarithm_of_the_ratio_of_powers() -> None:
