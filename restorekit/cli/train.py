@@ -63,10 +63,7 @@ def command(
     """Train TASK's weights on photographs by a recipe; a stopped run goes on with --resume."""
     limit = seconds(time_limit) if time_limit else None
     state = out / "checkpoint.safetensors"
-    if resume and not state.exists():
-        raise UsageError(f"nothing to resume: there is no {state}")
-    if state.exists() and not resume:
-        raise UsageError(f"{state} is there already; give --resume to go on, or another --out")
+    _check(out, state, model, resume)
     from restorekit import plugins
     from restorekit.models.find import find
     from restorekit.training import recipe as recipes
@@ -84,6 +81,7 @@ def command(
     from restorekit import device as devices
     from restorekit.api import restored_stage
     from restorekit.training import drawn, export, log, photographs, plot, processes, trainer
+    from restorekit.training.stopping import asked
 
     devices.keep_freed_memory()
     processes.join()
@@ -97,18 +95,27 @@ def command(
         training.resume(state)
     elif begun:
         training.start_from(begun)
-    training.data = export.describe(folders)
+        for name in begun.other(recipe):
+            _note(f"the weights to begin with were made with another {name} than the recipe's")
+    training.data = export.describe(folders, begun.data if begun else ())
     paths, held_back = photographs.hold_back(photographs.find(folders), 20)
-    click.echo(f"{len(paths)} photographs to train on, {len(held_back)} held back", err=True)
-    pictures = photographs.load(paths, _note)
+    pictures, validation = (photographs.load(some, _note) for some in (paths, held_back))
+    large = [picture for picture in pictures if min(picture.shape[-2:]) >= recipe.crop]
+    if len(large) < len(pictures):
+        _note(f"{len(pictures) - len(large)} are smaller than the crops and are left out")
+    click.echo(f"{len(large)} photographs to train on, {len(validation)} held back", err=True)
     side = max(320, recipe.crop)
     drawings = drawn.draw_pictures(64, side, recipe.seed) if recipe.drawn_share else []
     corpus = photographs.Corpus.of(
-        pictures, recipe.crop, training.device, drawn=drawings, drawn_share=recipe.drawn_share
+        large, recipe.crop, training.device, drawn=drawings, drawn_share=recipe.drawn_share
     )
-    finished = trainer.run(
-        training, corpus, photographs.load(held_back, _note), out, time_limit=limit, tell=_tell
-    )
+    with asked(
+        lambda: click.echo("stopping after this iteration; once more: at once", err=True)
+    ) as stop:
+        finished = trainer.run(
+            training, corpus, validation, out, time_limit=limit, stopped=stop, tell=_tell
+        )
+        interrupted = stop()
     if processes.rank():
         return 0
     plot.plot(log.read(out / "log.csv"), out / "log.svg")
@@ -122,7 +129,23 @@ def command(
         click.echo(f"{model}: {card.name}, looks {', '.join(card.looks)}", err=True)
     if not finished:
         click.echo(f"stopped at iteration {training.iteration}; go on with --resume", err=True)
-    return 0
+    return 130 if interrupted and not finished else 0
+
+
+def _check(out: Path, state: Path, model: Path | None, resume: bool) -> None:
+    """UsageError for places that a run could not write to, before any work."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"-o {out} is a file; give a folder")
+    if resume and not state.exists():
+        raise UsageError(f"nothing to resume: there is no {state}")
+    if state.exists() and not resume:
+        raise UsageError(f"{state} is there already; give --resume to go on, or another --out")
+    if model is None:
+        return
+    if model.is_dir() or not model.absolute().parent.is_dir():
+        raise UsageError(f"--export {model}: give a file in a folder that is there")
+    if model.absolute() == state.absolute():
+        raise UsageError(f"--export {model} is the run's own checkpoint; give another file")
 
 
 def _note(sentence: str) -> None:

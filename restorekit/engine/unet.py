@@ -58,8 +58,13 @@ class UNetConfig:
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks):
             raise UsageError(f"{len(self.widths)} widths but {len(self.blocks)} block counts")
-        if not self.widths or min(self.channels, *self.factors, *self.widths) < 1:
-            raise UsageError("a network needs a level, and channels, factor and widths from 1 up")
+        least = min(self.channels, self.embedding, *self.factors, *self.widths, 1)
+        if not self.widths or least < 1 or min(self.concat, self.norm_groups, *self.blocks) < 0:
+            raise UsageError(
+                "a network needs a level, channels, factor, widths and embedding from 1, others from 0"
+            )
+        if not set(self.attention) <= set(range(len(self.widths))):
+            raise UsageError(f"attention on level {max(self.attention)} of {len(self.widths)}")
         if len(set(self.factors)) < len(self.factors):
             raise UsageError(f"cells of {', '.join(map(str, self.factors))}: two are the same")
         if self.norm_groups and any(w % self.norm_groups for w in self.widths):

@@ -27,7 +27,8 @@ LOOKS: Mapping[str, Look] = {
 def export(source: Path, target: Path, *, name: str, licence: str, date: str) -> Card:
     """Write a checkpoint's averaged weights, in half precision, as a model file; its card.
 
-    The looks are those that the run's phases trained. Raises ModelError for a damaged checkpoint.
+    The sharp look is one of its looks where the run trained it, or began with weights that had what it
+    adds (`rank`). Raises ModelError for a damaged checkpoint.
     """
     tensors, record = checkpoint.load(source)
     recipe = record["recipe"]
@@ -35,7 +36,8 @@ def export(source: Path, target: Path, *, name: str, licence: str, date: str) ->
     if not average:
         raise ModelError(f"{source} holds no averaged weights")
     phase = recipe["perceptual"] or {}
-    looks = LOOKS if phase else {"faithful": LOOKS["faithful"]}
+    adds = any(bool(value.any()) for key, value in average.items() if key.endswith(".widen"))
+    looks = LOOKS if phase or adds else {"faithful": LOOKS["faithful"]}
     kept = phase.get("kept", 1.0)  # older checkpoints do not say
     average |= {key: kept * value for key, value in average.items() if key.endswith(".widen")}
     card = Card(
@@ -63,12 +65,15 @@ def annotate(path: Path, scores: Mapping[str, Any]) -> Card:
     return store.read_card(path)
 
 
-def describe(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """One record for each folder: pictures, and by an index.csv beside or in it, sources and licences.
+def describe(
+    folders: Sequence[Path], before: Sequence[Mapping[str, Any]] = ()
+) -> list[Mapping[str, Any]]:
+    """One record for each folder: pictures, and by an index.csv beside or in it, sources and licences;
+    after those of the weights that a run began with.
 
-    The index has columns file, source_repository and licence, and pack where it stands above.
+    The index has columns file, source_repository and licence.
     """
-    return [_describe(folder) for folder in folders]
+    return [*before, *(d for d in map(_describe, folders) if d not in before)]
 
 
 def _describe(folder: Path) -> dict[str, Any]:
@@ -77,7 +82,9 @@ def _describe(folder: Path) -> dict[str, Any]:
     for index in (folder / "index.csv", folder.parent / "index.csv"):
         if index.exists():
             with index.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if row["file"] in names]
+                rows = [row for row in csv.DictReader(file) if row.get("file") in names]
+            if not rows or not all({"licence", "source_repository"} <= row.keys() for row in rows):
+                continue  # another kind of index
             record["licences"] = dict(Counter(row["licence"] for row in rows).most_common())
             sources = Counter(row["source_repository"] for row in rows)
             record["sources"] = dict(sources.most_common())

@@ -64,11 +64,11 @@ def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> di
     zero, everything else is drawn from torch's generator. ModelError where `old` is no part of `new`,
     and for attention.
     """
-    larger = replace(old, widths=new.widths, blocks=new.blocks, rank=old.rank or new.rank)
-    same = larger == new and not old.attention
+    added = {"widths": new.widths, "blocks": new.blocks, "rank": old.rank or new.rank}
+    larger = {**old.to_dict(), **added}
+    same = larger == new.to_dict() and not old.attention
     if not (same and new.widths[: len(old.widths)] == old.widths and _has_room(old, new)):
-        others = replace(old, widths=new.widths, blocks=new.blocks, rank=new.rank).to_dict()
-        apart = [f"{key} {value}" for key, value in new.to_dict().items() if others[key] != value]
+        apart = [f"{key} {value}" for key, value in new.to_dict().items() if larger[key] != value]
         raise ModelError(
             f"a network of widths {old.widths} and blocks {old.blocks} cannot grow into one of widths "
             f"{new.widths} and blocks {new.blocks}{' with other ' * bool(apart)}{', '.join(apart)}: "

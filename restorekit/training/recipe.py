@@ -17,6 +17,8 @@ from restorekit.errors import UsageError
 
 TERMS = ("pixel", "coarse", "lattice", "excess", "spectrum", "lpips", "adversarial")
 """Of `Perceptual`'s entries, the weights of its losses."""
+_SEEDS = 10**12  # times a million and more, they are still torch's
+_JUDGED = 20  # pixels a side, the least that LPIPS and the discriminator see
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,20 @@ class Perceptual:
     learning_rate: float = 2e-4
     widths: tuple[int, ...] = (48, 96, 192)
     kept: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in (*TERMS, "ramp", "learning_rate"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"perceptual: {name} {getattr(self, name):g}: give 0 or more")
+        for name in ("share", "kept"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(
+                    f"perceptual: {name} {getattr(self, name):g}: give a number above 0, 1 at most"
+                )
+        if len(self.widths) != 3 or min(self.widths) < 1:
+            raise UsageError(
+                f"perceptual: widths {list(self.widths)}: give three numbers from 1 up"
+            )
 
 
 @dataclass(frozen=True)
@@ -152,12 +168,19 @@ class Recipe:
                 f"recipe: the draws have the weights {weights}; give none below 0 and one above"
             )
         rates = ("learning_rate", "matrix_learning_rate", "matrix_decay")
-        for name in (*rates, "deviation", "relative_above", "warmup", "clip"):
+        for name in (*rates, "relative_above", "warmup"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(
                     f"recipe: {name} {getattr(self, name):g}: give a number of 0 or more"
                 )
-        shares = ("average", "start_share", "quiet_share", "drawn_share", "grey_share")
+        for name in ("deviation", "clip", "power"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"recipe: {name} {getattr(self, name):g}: give a number above 0")
+        if not 0 <= self.average < 1:
+            raise UsageError(f"recipe: average {self.average:g}: give a number from 0 to below 1")
+        if not 0 <= self.seed < _SEEDS:
+            raise UsageError(f"recipe: seed {self.seed}: give a number from 0 to below {_SEEDS:,}")
+        shares = ("start_share", "quiet_share", "drawn_share", "grey_share")
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(
@@ -165,9 +188,9 @@ class Recipe:
                 )
         if self.crop < 2:
             raise UsageError(f"recipe: crop {self.crop} is too small; give 2 pixels or more")
-        if self.perceptual and not 0 < self.perceptual.kept <= 1:
+        if self.perceptual and "look" not in self.network.numbers:
             raise UsageError(
-                f"recipe: {self.perceptual.kept:g} of a look is kept; give a number above 0, 1 at most"
+                'recipe: the sharp look is a number, "look"; give it in network.numbers'
             )
         if self.perceptual and self.perceptual.kept < 1 and not self.network.rank:
             raise UsageError("recipe: a part of a look can be kept where the network has a rank")
@@ -184,12 +207,12 @@ class Recipe:
                 "the looks without an item"
             )
         strides = [self.network.on(factor).stride for factor in self.network.factors]
+        periods = [period(stride) for stride in strides]
         if self.perceptual is None and any(draw.terms for draw in self.draws):
             raise UsageError("recipe: a draw has terms, and there is no perceptual phase")
         for draw in self.draws:
             crop = draw.crop or self.crop
             phase = dataclasses.replace(self.perceptual, **draw.terms) if self.perceptual else None
-            periods = [period(stride) for stride in strides]
             if phase and phase.lattice and not any(_holds(crop, side) for side in periods):
                 told = " or ".join(
                     f"{8 * side} pixels or more, a multiple of {side}" for side in periods
@@ -201,14 +224,19 @@ class Recipe:
                 )
             if phase and phase.spectrum and crop < 48:
                 raise UsageError(f"recipe: crop {crop}: a spectrum is seen in 48 pixels or more")
+            if phase and crop - max(periods) < _JUDGED:
+                least = _JUDGED + max(periods)
+                raise UsageError(f"recipe: crop {crop}: a look is judged in {least} pixels or more")
             if not 0 < crop <= self.crop or all(crop % stride for stride in strides):
                 raise UsageError(
                     f"recipe: crop {crop} is no multiple of {' or '.join(map(str, strides))}, or "
                     f"larger than the recipe's, {self.crop}"
                 )
+        if not all(_is(float, value) for value in self.path_parameters.values()):
+            raise UsageError(f"recipe: path_parameters {dict(self.path_parameters)}: give numbers")
         try:
             PATHS[self.path](**self.path_parameters)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise UsageError(f"recipe: path_parameters do not suit {self.path}: {error}") from error
 
     @property
@@ -236,7 +264,8 @@ def _holds(crop: int, side: int) -> bool:
 def read(path: Path, begun: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe in a TOML file; UsageError names the file and the key that is wrong.
 
-    begun: entries of the recipe that the weights to begin with were made by, for those it leaves out.
+    begun: entries of the recipe that the weights to begin with were made by, for those it leaves out,
+    also of the network.
     """
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -245,6 +274,8 @@ def read(path: Path, begun: Mapping[str, Any] | None = None) -> Recipe:
     begun = dict(begun or {})
     if "path" in record:
         begun.pop("path_parameters", None)  # another path's numbers
+    if isinstance(record.get("network"), Mapping):
+        record["network"] = {**begun.get("network", {}), **record["network"]}
     return from_dict(begun | record, str(path))
 
 
@@ -252,7 +283,7 @@ def from_dict(record: Mapping[str, Any], source: str) -> Recipe:
     """A recipe from plain data, as `dataclasses.asdict` and TOML make it."""
     try:
         record = _checked(Recipe, record, "recipe")
-        network = _checked(UNetConfig, record.get("network", {}), "network")
+        network = _checked(UNetConfig, record["network"], "network")
         record["network"] = UNetConfig.from_dict(network)
         draws = record.pop("draws", ())
         record["draws"] = tuple(Draw(**_checked(Draw, draw, "draws")) for draw in draws)
@@ -285,6 +316,10 @@ def _checked(kind: type, record: Any, place: str) -> dict[str, Any]:
             right, word = _is(wanted, value), _WORDS.get(wanted, "a table")
         if not right:
             raise UsageError(f"{place}: {key} is {value!r}; give {word}")
+    for entry in dataclasses.fields(kind):
+        known = entry.default, entry.default_factory
+        if entry.name not in record and known == (dataclasses.MISSING, dataclasses.MISSING):
+            raise UsageError(f"{place}: the entry {entry.name!r} is missing")
     return dict(record)
 
 

@@ -7,9 +7,10 @@ an unbroken one.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from restorekit.training.optimisers import optimisers, set_rates
 from restorekit.training.perceptual import PerceptualPhase
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Draw, Recipe
-from restorekit.training.start import Start
+from restorekit.training.start import INHERITED, Start
 
 VALIDATION_CROP = 320
 Staged = Callable[[Stage, bool], Tensor]
@@ -52,8 +53,11 @@ class Trainer:
     ) -> None:
         self.recipe, self.task, self.hooks = recipe, task, hooks
         self.device, self.staged = device, staged
-        for one in recipe.draws:
-            draws.check(one, task)
+        for number, one in enumerate(recipe.draws, 1):
+            try:
+                draws.check(one, task)
+            except UsageError as error:
+                raise UsageError(f"recipe: draw {number}: {error}") from error
         torch.manual_seed(recipe.seed)  # initial weights only
         self.network = _network(recipe, device)
         self.average = Average(self.network, recipe.average)
@@ -66,7 +70,7 @@ class Trainer:
         self.perceptual = PerceptualPhase(recipe, device) if recipe.perceptual else None
         self.iteration, self.seconds = 0, 0.0
         self.earlier: list[dict[str, Any]] = []  # phases that came before, for the card
-        self.data: list[dict[str, Any]] = []
+        self.data: list[Mapping[str, Any]] = []
 
     def try_draws(self) -> None:
         """Make a condition at both ends of each draw: a rare one that is wrong would end a run hours
@@ -181,6 +185,12 @@ class Trainer:
                 f"{stride}"
             )
         given = (known.source.shape[1], 0 if known.concat is None else known.concat.shape[1])
+        names = set(self.recipe.network.numbers) - set(known.numbers) - {"look"}
+        if names:
+            raise UsageError(
+                f"recipe: the condition of {self.task.name} has no number {sorted(names)[0]!r}; it has "
+                f"{', '.join(sorted(known.numbers)) or 'none'}"
+            )
         # A network that takes nothing beside x_t is a model of pictures as such, for any condition.
         if given != (network.channels, network.concat or given[1]):
             raise UsageError(
@@ -189,8 +199,9 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def validate(self, pictures: Sequence[Tensor]) -> float:
-        """Mean PSNR-Y in dB of the averaged weights' first call on the first draw's degradation."""
+    def validate(self, pictures: Sequence[Tensor]) -> float | None:
+        """Mean PSNR-Y in dB of the averaged weights' first call on the first draw's degradation; None
+        where no picture is as large as the network's cells."""
         from restorekit.metrics import psnr
 
         network = _network(self.recipe, self.device)
@@ -199,6 +210,8 @@ class Trainer:
         first = self.recipe.draws[0]
         options = draws.options_of(first, self.task, lambda: draws.uniform(torch.Generator()))
         for picture in pictures:
+            if min(picture.shape[-2:]) < _unit(self.recipe):
+                continue
             clean = _centre(picture, self.recipe).to(self.device).float()[None] / 127.5 - 1
             condition = self.condition(clean, dict(options), seed=0).with_numbers(look=0.0)
             with devices.mixed(self.device):
@@ -207,7 +220,7 @@ class Trainer:
             images = (((image[0] + 1) * 127.5).round().clamp(0, 255) for image in (estimate, clean))
             result, reference = (i.byte().permute(1, 2, 0).cpu().numpy() for i in images)
             scores.append(psnr(result, reference, channels="y", border=4))
-        return sum(scores) / len(scores)
+        return sum(scores) / len(scores) if scores else None
 
     def save(self, path: Path) -> None:
         """Write everything that a resumed run needs."""
@@ -243,8 +256,15 @@ class Trainer:
         }
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of the same recipe; ModelError where it is of another network."""
+        """Go on from a checkpoint of the same recipe; ModelError where it is of another network, path or
+        deviation, or one of the two has a perceptual phase and the other has none."""
         tensors, record = checkpoint.load(path)
+        mine, its = json.loads(json.dumps(dataclasses.asdict(self.recipe))), record["recipe"]
+        apart = [name for name in INHERITED if mine[name] != its[name]]
+        if (mine["perceptual"] is None) != (its["perceptual"] is None):
+            apart.append("perceptual")
+        if apart:
+            raise ModelError(f"{path} is of another network or recipe: {', '.join(apart)} differ")
         with checkpoint.fitting(path):
             self.network.load_state_dict(checkpoint.part("network", tensors))
             self.average.load(checkpoint.part("average", tensors), record["iteration"])
@@ -282,11 +302,12 @@ def run(
     folder: Path,
     *,
     time_limit: float | None = None,
+    stopped: Callable[[], bool] = lambda: False,
     report_every: int = 50,
     validate_every: int = 500,
     tell: Callable[[log.Progress], None] = lambda _: None,
 ) -> bool:
-    """Train until the recipe's end (True) or the time limit in seconds (False); saves at the stop.
+    """Train until the recipe's end (True), the time limit in seconds or `stopped` (False); saves then.
 
     Writes checkpoint.safetensors and log.csv into the folder; of several processes, the first does.
     UsageError where the loss is no longer a number; the last checkpoint stays as it was.
@@ -304,10 +325,12 @@ def run(
         losses.append(loss)
         elapsed = time.monotonic() - started
         trainer.seconds = before + elapsed
-        late = time_limit is not None and elapsed > time_limit
+        late = stopped() or (time_limit is not None and elapsed > time_limit)
         stop = trainer.iteration == last or processes.any_of(late, trainer.device)
         validating = trainer.iteration % validate_every == 0 or stop
         writing = processes.rank() == 0
+        if writing and validating:
+            trainer.save(folder / "checkpoint.safetensors")
         if writing and (trainer.iteration % report_every == 0 or stop):
             score = trainer.validate(validation) if validating and validation else None
             rate = trainer.recipe.learning_rate * pace(trainer.recipe, trainer.iteration - 1)
@@ -316,8 +339,6 @@ def run(
             losses = []
             log.append(folder / "log.csv", progress)
             tell(progress)
-        if writing and validating:
-            trainer.save(folder / "checkpoint.safetensors")
         if stop:
             break
     return trainer.iteration >= last
@@ -347,9 +368,14 @@ def _items(condition: Condition, chosen: slice) -> Condition:
 
 def _centre(picture: Tensor, recipe: Recipe) -> Tensor:
     """What is validated: as much of the middle as fits the network, whatever its cells."""
-    network = recipe.network
-    strides = (network.on(factor).stride for factor in network.factors)
-    unit = math.lcm(*strides) if network.further else 64
+    unit = _unit(recipe)
     side = min(VALIDATION_CROP // unit * unit, *(n // unit * unit for n in picture.shape[-2:]))
     top, left = ((length - side) // 2 for length in picture.shape[-2:])
     return picture[:, top : top + side, left : left + side]
+
+
+def _unit(recipe: Recipe) -> int:
+    """Pixels that the sides of what is validated are multiples of."""
+    network = recipe.network
+    unit = math.lcm(*(network.on(factor).stride for factor in network.factors))
+    return unit if network.further else unit * max(1, 64 // unit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from outer_kit import REPOSITORY, Run, noise, save
 
 from restorekit.models import store
 from restorekit.models.find import find
-from restorekit.training import recipe, start
+from restorekit.training import export, recipe, start
+from restorekit.training.stopping import asked
 
 RECIPES = REPOSITORY / "docs" / "examples" / "training"
 
@@ -25,6 +27,13 @@ def test_train_tells_what_is_wrong(run: Run, tmp_path: Path) -> None:
         ([*common, tmp_path / "nowhere.toml"], "nowhere.toml"),
         ([*common, recipe, "--time-limit", "soon"], "--time-limit"),
         ([*common, recipe, "--threads", "0"], "--threads"),
+        ([*common, recipe, "--export", tmp_path], "--export"),
+        (
+            [*common, recipe, "--export", tmp_path / "no" / "m.safetensors"],
+            "a folder that is there",
+        ),
+        ([*common, recipe, "--export", tmp_path / "out" / "checkpoint.safetensors"], "--export"),
+        (["--data", tmp_path, "--config", recipe, "-o", recipe], "is a file; give a folder"),
     ):
         ran = run("train", "upscale", *arguments)
         assert ran.code in (1, 2)
@@ -95,3 +104,119 @@ def test_what_to_start_from_has_to_be_there(run: Run, photos: Path, tmp_path: Pa
     assert ran.code == 1
     assert "faithful.toml" in ran.err
     assert not (tmp_path / "out").exists()
+
+
+SMALL = """
+task = "upscale"
+iterations = {iterations}
+crop = 48
+batch = 2
+{more}
+[network]
+{network}
+numbers = ["scale", "look"]
+[[draws]]
+weight = 1.0
+options = {{ scale = 3.0 }}
+"""
+CELLS = "factor = 3\nwidths = [8]\nblocks = [1]\nrank = 2"
+
+
+def small(path: Path, iterations: int = 2, more: str = "", network: str = CELLS) -> Path:
+    path.write_text(SMALL.format(iterations=iterations, more=more, network=network))
+    return path
+
+
+def test_a_run_ends_well_whatever_the_pictures_and_the_cells(run: Run, photos: Path) -> None:
+    """Cells of 3, of which a square of 320 is no multiple; a held-back picture too small to validate;
+    one smaller than the crops; a table of other columns beside the pictures."""
+    folder, out = photos.parent, photos.parent / "run"
+    save(photos / "p2c.png", noise(20, 20))
+    save(photos / "p2b.png", noise(40, 90))
+    (photos / "index.csv").write_text("name,author\np0.png,somebody\n")
+    common = ("--data", photos, "--config", small(folder / "r.toml"), "-o", out)
+    ran = run("train", "upscale", *common, "--export", folder / "m.safetensors")
+    assert ran.code == 0, ran.err
+    assert "1 are smaller than the crops and are left out" in ran.err
+    assert "5 photographs to train on, 1 held back" in ran.err
+    card = store.read_card(folder / "m.safetensors")
+    assert card.data == ({"name": "photos", "pictures": 7},)
+    assert list(card.looks) == ["faithful"]  # what a look adds is all zeros yet
+
+
+def test_what_weights_were_made_by_stays_with_them(run: Run, photos: Path) -> None:
+    """A sharp look of its own weights is kept by a faithful phase, as are the earlier pictures; and a
+    resumed run is of the same path, deviation and phase."""
+    folder = photos.parent
+    first, model = folder / "first", folder / "m.safetensors"
+
+    def train(config: Path, out: Path, *arguments: object) -> str:
+        ran = run("train", "upscale", "--data", photos, "--config", config, "-o", out, *arguments)
+        return f"{ran.code}: {ran.err}"
+
+    assert train(small(folder / "r.toml"), first).startswith("0")
+    begun = start.read(first / "checkpoint.safetensors")
+    card = export.export(begun.path, model, name="x", licence="x", date="2026-12-01")
+    tensors = {
+        k: v + (0.1 if k.endswith(".widen") else 0) for k, v in store.load(model).tensors.items()
+    }
+    store.save(model, card, tensors)
+    other = small(folder / "other.toml", more="deviation = 0.3")
+    said = train(
+        other, folder / "second", "--start-from", model, "--export", folder / "n.safetensors"
+    )
+    assert said.startswith("0")
+    assert "the weights to begin with were made with another deviation" in said
+    assert "n.safetensors: upscale, looks faithful, sharp" in said
+    assert [record["name"] for record in store.read_card(folder / "n.safetensors").data] == [
+        "photos"
+    ]
+    said = train(other, first, "--resume")
+    assert said.startswith("1")
+    assert "is of another network or recipe: deviation differ" in said
+    longer = small(folder / "longer.toml", iterations=3)
+    assert train(longer, first, "--resume").startswith("0")
+
+
+def test_what_a_recipe_says_of_a_network_is_laid_over_what_it_starts_from(tmp_path: Path) -> None:
+    known = start.read(find("upscale"))
+    file = small(tmp_path / "r.toml", network=f"blocks = [{known.network.blocks[0] + 2}]")
+    made = recipe.read(file, known.recipe).network
+    assert (made.widths, made.rank, made.further) == (known.network.widths, 16, (2, 3))
+    assert made.blocks == (known.network.blocks[0] + 2,)
+
+
+def test_the_first_signal_ends_an_iteration_and_the_second_the_run() -> None:
+    told: list[str] = []
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line has it
+    try:
+        with asked(lambda: told.append("stopping")) as stop:
+            assert not stop()
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop()
+            assert told == ["stopping"]
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_stopped_run_is_saved(run: Run, photos: Path) -> None:
+    """A signal while a photograph is read: the run ends after its first iteration, and goes on later."""
+    folder = photos.parent
+    config = small(folder / "r.toml", iterations=500)
+
+    def at_once(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    common = ("--data", photos, "--config", config, "-o", folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("restorekit.training.trainer.set_rates", at_once)
+        ran = run("train", "upscale", *common)
+    assert ran.code == 130
+    assert "stopping after this iteration" in ran.err
+    assert "stopped at iteration 1; go on with --resume" in ran.err
+    ran = run("train", "upscale", *common, "--resume", "--time-limit", "0.01")
+    assert "stopped at iteration 2" in ran.err

@@ -96,7 +96,14 @@ def wrong_draw(**changes: Any) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_recipe_that_cannot_be_followed_is_refused(change: dict[str, Any], words: str) -> None:
-    record = {"task": "upscale", "iterations": 3, "crop": 64, **wrong_draw(), **change}
+    record = {
+        "task": "upscale",
+        "iterations": 3,
+        "crop": 64,
+        "network": {},
+        **wrong_draw(),
+        **change,
+    }
     with pytest.raises(UsageError, match=rf"^mine\.toml: .*{words}"):
         recipes.from_dict(record, "mine.toml")
 
