@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import restorekit
 from restorekit import reduce, to_levels
-from restorekit.metrics import psnr
+from restorekit.metrics import period_energy, psnr
 
 LOOKS = ("faithful", "sharp")
 PHOTOGRAPHS = {
@@ -105,6 +105,19 @@ def test_denoising_does_not_shift_colours(name: str) -> None:
     truth = photograph(name)
     drift = restorekit.denoise(truth).mean((0, 1)) - truth.mean((0, 1))
     assert np.abs(drift).max() <= 1
+
+
+@pytest.mark.user("D2")
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("name", ["face", "fur", "wood"])
+def test_no_grid_is_laid_over_what_jpeg_coded(name: str, look: str) -> None:
+    """Neither of the period of its blocks nor of a part of it, at the period's own frequency over those
+    beside it."""
+    pixels, file = photograph(name), io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=20)
+    made = restorekit.denoise(np.array(Image.open(file)), look=look)
+    for period in (2, 4, 8):
+        assert period_energy(made, period) < 1.5 * max(1.0, period_energy(pixels, period)), period
 
 
 @pytest.mark.user("E2")
