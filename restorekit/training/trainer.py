@@ -7,7 +7,6 @@ an unbroken one.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from restorekit.engine.conditioning import Condition, overwrite_known
 from restorekit.engine.denoiser import Preconditioned
 from restorekit.engine.path import PATHS
 from restorekit.engine.tiles import Box
-from restorekit.engine.unet import UNet
+from restorekit.engine.unet import UNet, UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.task import Stage, Task
 from restorekit.training import checkpoint, draws, log, processes
@@ -259,9 +258,9 @@ class Trainer:
         """Go on from a checkpoint of the same recipe; ModelError where it is of another network, path or
         deviation, or one of the two has a perceptual phase and the other has none."""
         tensors, record = checkpoint.load(path)
-        mine, its = json.loads(json.dumps(dataclasses.asdict(self.recipe))), record["recipe"]
-        apart = [name for name in INHERITED if mine[name] != its[name]]
-        if (mine["perceptual"] is None) != (its["perceptual"] is None):
+        its = {**record["recipe"], "network": UNetConfig.from_dict(record["recipe"]["network"])}
+        apart = [name for name in INHERITED if getattr(self.recipe, name) != its[name]]
+        if (self.recipe.perceptual is None) != (its["perceptual"] is None):
             apart.append("perceptual")
         if apart:
             raise ModelError(f"{path} is of another network or recipe: {', '.join(apart)} differ")

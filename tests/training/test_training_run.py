@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import torch
 from torch import Tensor
 from training_kit import (
     CPU,
-    NETWORK,
     assert_same,
     batch,
     corpus,
@@ -31,7 +29,7 @@ from restorekit.engine.resample import resample
 from restorekit.engine.unet import UNetConfig
 from restorekit.errors import ModelError, UsageError
 from restorekit.metrics import matlab_imresize
-from restorekit.training import checkpoint, log, start
+from restorekit.training import checkpoint, log
 from restorekit.training.photographs import Corpus
 from restorekit.training.recipe import Draw, Recipe
 from restorekit.training.trainer import Trainer, _items, pace, run
@@ -224,32 +222,6 @@ def test_the_log_drops_what_a_killed_run_wrote_after_its_checkpoint(tmp_path: Pa
     assert [(row["iteration"], row["loss"]) for row in rows] == [("50", "1.0"), ("100", "0.7")]
     assert (rows[-1]["psnr"], rows[-1]["extra"]) == ("27.5", "x, y")
     assert list(log.read(tmp_path / "none.csv")) == []
-
-
-def test_starting_from_another_run_takes_its_averaged_weights(tmp_path: Path) -> None:
-    first, data = trainer(recipe()), corpus()
-    for _ in range(3):
-        first.step(data)
-    first.save(tmp_path / "one.safetensors")
-    second = trainer(recipe(seed=99))
-    second.start_from(start.read(tmp_path / "one.safetensors"))
-    assert second.iteration == 0
-    assert_same(
-        {k: v.float() for k, v in second.network.state_dict().items()}, first.average.values
-    )
-    assert_same(second.average.values, first.average.values)
-    some = next(iter(first.average.values))
-    assert not torch.equal(first.network.state_dict()[some], first.average.values[some])
-    assert second.network.head.weight.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_a_checkpoint_of_another_network_is_an_error_with_its_name(tmp_path: Path) -> None:
-    path = tmp_path / "one.safetensors"
-    trainer(recipe()).save(path)
-    other = trainer(recipe(network=replace(NETWORK, widths=(8, 24))))
-    for load in (other.resume, lambda file: other.start_from(start.read(file))):
-        with pytest.raises(ModelError, match=r"one\.safetensors is of another network"):
-            load(path)
 
 
 @pytest.mark.usefixtures("_lpips")
