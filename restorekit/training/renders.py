@@ -158,7 +158,7 @@ def noise_to_noise_loss(
     """
     height, width = target.shape[-2:]
     whole = Box(0, 0, height, width)
-    plan = hooks.restorekit_prepare(inputs=inputs, options=options, file={})
+    plan = hooks.restorekit_prepare(inputs=inputs, options=options)
     condition: Condition = replace(hooks.restorekit_condition(plan=plan, box=whole), cell=plan.cell)
     estimate = first_call(denoiser, condition, noise)
     with torch.autocast(target.device.type, enabled=False):

@@ -337,7 +337,7 @@ def test_cells_that_a_network_has_not_are_its_first() -> None:
     assert (CELLS.on(3).stride, CELLS.on(2).radius) == (6, replace(TINY, factor=2).radius)
     with pytest.raises(UsageError, match="multiple of the stride 6"):
         network(*inputs(CELLS, 1, 16), cell=3)
-    with pytest.raises(UsageError, match="from 1 up"):
+    with pytest.raises(UsageError, match="factor, widths and embedding from 1"):
         replace(TINY, further=(0,))
 
 

@@ -42,11 +42,11 @@ def test_a_picture_of_several_stages_is_told_of_from_the_first(
     made = restorer(tile=64)
     prepared = made.hooks.restorekit_prepare
 
-    def prepare(inputs: Any, options: Any) -> Plan | Stage:
+    def prepare(inputs: Any, options: Any, file: Any) -> Plan | Stage:
         left = options.get("left", stages)
         if left and "stage" not in inputs:
             return Stage({"image": inputs["image"]}, {**options, "left": left - 1})
-        return prepared(inputs={"image": inputs["image"]}, options=options)
+        return prepared(inputs={"image": inputs["image"]}, options=options, file=file)
 
     made.hooks.restorekit_prepare = prepare
     told: list[float] = []

@@ -20,9 +20,9 @@ def watched(made: Restorer) -> list[tuple[int, int, bool]]:
     """(height, width, whether a stage's result is given) of every prepare to come."""
     whole, seen = made.hooks.restorekit_prepare, list[tuple[int, int, bool]]()
 
-    def prepare(inputs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def prepare(inputs: Mapping[str, Any], **given: Any) -> Any:
         seen.append((*inputs["image"].shape[-2:], "stage" in inputs))
-        return whole(inputs=inputs, options=options)
+        return whole(inputs=inputs, **given)
 
     made.hooks.restorekit_prepare = prepare
     return seen
