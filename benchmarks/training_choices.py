@@ -110,7 +110,11 @@ def score(
         training.step(corpus)
     seconds = time.monotonic() - started
     psnr = training.validate(held_back)
-    return {"psnr-y": psnr and round(psnr, 3), "iterations": recipe.iterations, "seconds": round(seconds)}
+    return {
+        "psnr-y": psnr and round(psnr, 3),
+        "iterations": recipe.iterations,
+        "seconds": round(seconds),
+    }
 
 
 def main() -> None:
