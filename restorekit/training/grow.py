@@ -72,7 +72,7 @@ def grown(weights: Mapping[str, Tensor], old: UNetConfig, new: UNetConfig) -> di
         raise ModelError(
             f"a network of widths {old.widths} and blocks {old.blocks} cannot grow into one of widths "
             f"{new.widths} and blocks {new.blocks}{' with other ' * bool(apart)}{', '.join(apart)}: "
-            "levels and blocks can be added, all else must be the same"
+            "levels, blocks and a rank can be added, all else must be the same"
         )
     result = {
         key: value.zero_() if key.endswith(_ZERO) or key.startswith("up.") else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,14 +13,21 @@ from typing import Any
 def asked(tell: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C or SIGTERM has come since; tells of the first, and a second one acts at once.
 
-    Only in a process's main thread.
+    Signals come to a process's main thread alone: in another one it is never asked to stop.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     came: list[int] = []
     before: dict[int, Any] = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
 
+    def as_before() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     def note(number: int, _: Any) -> None:
         came.append(number)
-        signal.signal(number, before[number])
+        as_before()
         tell()
 
     for number in before:
@@ -27,5 +35,4 @@ def asked(tell: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: bool(came)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        as_before()

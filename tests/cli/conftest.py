@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jobs"))
 
 from outer_kit import denoise_render, fresh_plugins, inpaint, model, photo, restorer, run, upscale

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from outer_kit import REPOSITORY, Run, noise, save
+from training_kit import need_lpips
 
 from restorekit.models import store
 from restorekit.models.find import find
@@ -48,36 +51,49 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_the_documented_recipes_train_the_shipped_weights_on(
-    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One iteration of each, as the page says it; the sharp phase leaves the faithful look as it was."""
-    folder = Path(os.environ.get("RESTOREKIT_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not (folder / "weights" / "lin_squeeze.safetensors").is_file():
-        pytest.skip(f"no LPIPS weights in {folder / 'weights'}: set RESTOREKIT_DATA")
-    monkeypatch.setenv("RESTOREKIT_LPIPS_WEIGHTS", str(folder / "weights"))
-    shipped = store.load(find("upscale"))
-    runs, mine = tmp_path / "runs", tmp_path / "mine.safetensors"
+@pytest.fixture
+def train(run: Run, photos: Path, tmp_path: Path) -> Callable[..., str]:
+    """What one iteration by a documented recipe says, in a folder of the recipe's name."""
 
-    def train(name: str, *arguments: object) -> None:
-        common = ("--data", photos, "--config", RECIPES / f"{name}.toml", "-o", runs / name)
+    def call(name: str, *arguments: object) -> str:
+        common = ("--data", photos, "--config", RECIPES / f"{name}.toml", "-o", tmp_path / name)
         ran = run("train", "upscale", *common, "--time-limit", "0.01", *arguments)
         assert ran.code == 0, ran.err
-        assert "go on with --resume" in ran.err
+        return ran.err
 
+    return call
+
+
+def test_the_documented_recipe_trains_the_shipped_weights_on(
+    train: Callable[..., str], tmp_path: Path
+) -> None:
+    assert "stopped at iteration 1; go on with --resume" in train(
+        "faithful", "--start-from", "upscale"
+    )
+    begun = start.read(tmp_path / "faithful" / "checkpoint.safetensors")
+    assert begun.network == store.load(find("upscale")).config
+    assert "stopped at iteration 2" in train(
+        "faithful", "--resume"
+    )  # its network is the checkpoint's
+
+
+def test_the_documented_sharp_phase_leaves_the_faithful_look_as_it_was(
+    train: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_lpips(monkeypatch)
+    checkpoint, mine = (
+        tmp_path / "faithful" / "checkpoint.safetensors",
+        tmp_path / "mine.safetensors",
+    )
     train("faithful", "--start-from", "upscale")
-    checkpoint = runs / "faithful" / "checkpoint.safetensors"
-    begun = start.read(checkpoint)
-    assert begun.network == shipped.config
     train("sharp", "--start-from", checkpoint, "--export", mine)
     made = store.load(mine)
     assert set(made.card.looks) == {"faithful", "sharp"}
-    before = len(shipped.card.training["phases"])
+    before = len(store.load(find("upscale")).card.training["phases"])
     assert len(made.card.training["phases"]) == before + 2
-    for name, value in begun.weights.items():
+    for name, value in start.read(checkpoint).weights.items():
         if not name.endswith((".narrow", ".widen")):
             assert torch.equal(made.tensors[name], value.half()), name
-    train("faithful", "--resume")  # the network is the checkpoint's: the recipe does not say it
 
 
 def test_a_recipe_without_a_network_takes_the_one_it_starts_from(tmp_path: Path) -> None:
@@ -196,11 +212,25 @@ def test_the_first_signal_ends_an_iteration_and_the_second_the_run() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop()
             assert told == ["stopping"]
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGTERM)
+            for number in (signal.SIGTERM, signal.SIGINT):  # a second one, of whichever kind
+                with pytest.raises(KeyboardInterrupt):
+                    os.kill(os.getpid(), number)
         assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_in_another_thread_no_signal_is_looked_for() -> None:
+    found: list[bool] = []
+
+    def look() -> None:
+        with asked(lambda: None) as stop:
+            found.append(stop())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [False]
 
 
 def test_a_stopped_run_is_saved(run: Run, photos: Path) -> None:

@@ -86,9 +86,7 @@ def test_a_task_that_cannot_do_it_is_told(
     restorer: Callable[..., Restorer], task: str, words: str
 ) -> None:
     made = restorer()
-    made.hooks.restorekit_prepare = lambda inputs, options, file: rk.Stage(  # noqa: ARG005
-        inputs, options, task
-    )
+    made.hooks.restorekit_prepare = lambda inputs, options, **_: rk.Stage(inputs, options, task)
     with pytest.raises(PluginError, match=words):
         made(from_array(noise(20, 24)))
 

@@ -22,6 +22,7 @@ from restorekit.images.picture import Metadata
 from restorekit.jobs.layers import said
 from restorekit.jobs.restorer import Restorer
 from restorekit.jobs.settings import Settings
+from restorekit.metrics import psnr
 from restorekit.training.drawn import draw_pictures
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea")
@@ -159,6 +160,25 @@ def test_a_jpeg_is_known_by_its_file_where_its_pixels_show_nothing(tmp_path: Pat
     picture = read(tmp_path / "sky.jpg")
     assert said(picture) == {"jpeg_quality": 40}
     assert said(replace(picture, metadata=Metadata())) == {}
+
+
+def test_a_smooth_jpeg_is_nearer_to_the_truth_for_its_file_s_word() -> None:
+    """A sky with a little grain, of a camera, saved at 40."""
+    rows = np.linspace(0, 1, 480)[:, None, None]
+    truth = np.array([90, 130, 200]) + rows * np.array([60, 60, 30]) + np.zeros((480, 640, 1))
+    small = truth.reshape(240, 2, 320, 2, 3).mean((1, 3))
+    grainy = np.rint(small + np.random.default_rng(0).normal(0, 1, small.shape)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(grainy).save(file, "JPEG", quality=40)
+    assert not worn(tensor(np.array(Image.open(file))))
+    told, left = (
+        psnr(
+            np.array(rk.upscale(Image.open(file), scale=2, clean=clean)),
+            np.rint(truth).astype(np.uint8),
+        )
+        for clean in ("auto", "never")
+    )
+    assert told > left + 1.5
 
 
 def test_a_stage_is_told_of_the_file_where_its_picture_is_the_file_s() -> None:
